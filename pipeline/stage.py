@@ -1,0 +1,113 @@
+"""What a stage is: a plain function from typed folders on disk to one typed folder on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Artifact(Protocol):
+    """A typed view of one committed folder. Opening is cheap; contents are read when asked for."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Wrap ``folder``. Raises ``pipeline.errors.ArtifactError`` if it is not such an artifact."""
+        ...
+
+    def validate(self) -> None:
+        """Check everything that later stages rely on. Raises ``ArtifactError``."""
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """One implementation of a capability."""
+
+    name: str
+
+    def probe(self) -> str | None:
+        """None if it can be used on this machine, else one sentence that says why not. Imports nothing heavy."""
+        ...
+
+    def version(self) -> str:
+        """Version that enters the stage's key, from package metadata."""
+        ...
+
+
+@dataclass(frozen=True)
+class Capability:
+    """A choice between implementations: the first whose ``probe`` answers None is taken.
+
+    ``wanted`` is "auto" or the name of one backend, which then never falls back.
+    """
+
+    name: str
+    wanted: str
+    backends: tuple[Backend, ...]
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """A model that a stage loads: its name in ``models.toml`` or a folder, and the digest or revision that enters the key."""
+
+    name: str
+    revision: str
+    licence: str
+
+
+class Progress(Protocol):
+    """What a stage tells the person who waits."""
+
+    def start(self, label: str, total: int) -> None: ...
+
+    def advance(self, steps: int = 1, **figures: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What the runner hands to a running stage."""
+
+    out: Path  # the folder to fill; committed whole when the stage returns
+    work: Path  # scratch that survives a kill; where checkpoints live; removed at commit
+    log: logging.Logger
+    progress: Progress
+    backends: Mapping[str, Any]  # capability name -> chosen backend object
+    device: str = "cpu"  # "cpu" or "cuda"; never part of the key
+    threads: int = 2
+    checkpoint: Any = None  # pipeline.checkpoint.Checkpoint
+
+
+def _nothing(settings: Any) -> tuple:
+    return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a recipe, as a value.
+
+    ``inputs`` is a dataclass; each of its fields is named after the stage that makes it and typed by that stage's
+    ``output`` (``X | None`` where it may be absent). ``run(settings, inputs, context)`` fills ``context.out`` and returns
+    the artifact opened on it.
+    """
+
+    name: str
+    version: int
+    settings: type
+    inputs: type
+    output: type
+    run: Callable[[Any, Any, StageContext], Any]
+    capabilities: Callable[[Any], Sequence[Capability]] = field(default=_nothing)
+    models: Callable[[Any], Sequence[ModelUse]] = field(default=_nothing)
+
+
+def pending(items: Iterable[T], done: Callable[[T], bool]) -> list[T]:
+    """The items still to do, in order."""
+    return [item for item in items if not done(item)]
