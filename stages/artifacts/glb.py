@@ -1,0 +1,331 @@
+"""The one writer of GLB files: a textured mesh, with its humanoid skeleton if it has one.
+
+glTF 2.0 is +Y up with the front on +Z; the world is +Z up and the character faces -Y. That turn is made here and nowhere else.
+Joint nodes carry translations only: at rest every rotation is the identity, so a pose is the same rotation in every program.
+The bytes depend on the arguments alone. Specification: Khronos glTF 2.0, sections 3.6 (data), 3.7 (meshes, skins), 3.9 (materials).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts.body import Skeleton
+
+GENERATOR = "anime character pipeline"
+FLOAT, U8, U16, U32 = 5126, 5121, 5123, 5125
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+LINEAR, LINEAR_MIPMAP_LINEAR, REPEAT = 9729, 9987, 10497
+_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+
+
+@dataclass(frozen=True)
+class GlbMesh:
+    """A surface in the world frame.
+
+    ``v_pos`` (V, 3) metres; ``t_pos_idx`` (F, 3), counter-clockwise from outside; ``v_nrm`` (V, 3), computed if None; ``v_tex``
+    (T, 2) with v up and ``t_tex_idx`` (F, 3), or both None; ``v_tng`` (V, 3) or (T, 3), computed from ``v_tex`` if None.
+    """
+
+    v_pos: np.ndarray
+    t_pos_idx: np.ndarray
+    v_nrm: np.ndarray | None = None
+    v_tex: np.ndarray | None = None
+    t_tex_idx: np.ndarray | None = None
+    v_tng: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class GlbMaterial:
+    """A metallic-roughness material. Textures are PNG files as bytes; ``ks_png`` is (occlusion, roughness, metallic), ``normal_png`` green up.
+
+    A factor multiplies its texture; without a texture it is the value (base colour linear, RGBA).
+    """
+
+    name: str = "character"
+    kd_png: bytes | None = None
+    ks_png: bytes | None = None
+    normal_png: bytes | None = None
+    kd_factor: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    roughness: float = 1.0
+    metallic: float = 0.0
+    double_sided: bool = False
+
+
+@dataclass(frozen=True)
+class GlbAnimation:
+    """Keys of joint rotations: ``times_s`` (K,), ``rotations_wxyz`` joint name -> (K, 4) about world axes, relative to the parent."""
+
+    name: str
+    times_s: np.ndarray
+    rotations_wxyz: Mapping[str, np.ndarray]
+    root_offset_m: np.ndarray | None = None  # (K, 3) world, added to the root joint's place
+
+
+def z_up_to_y_up(points: np.ndarray) -> np.ndarray:
+    """World (..., 3) to glTF: (x, y, z) -> (x, z, -y)."""
+    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], -1)
+
+
+def y_up_to_z_up(points: np.ndarray) -> np.ndarray:
+    """GlTF (..., 3) to world: (x, y, z) -> (x, -z, y)."""
+    return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1)
+
+
+def wxyz_z_up_to_xyzw_y_up(q_wxyz: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) of the world to glTF's order and axes."""
+    return np.concatenate([z_up_to_y_up(q_wxyz[..., 1:]), q_wxyz[..., :1]], -1)
+
+
+@dataclass
+class _Document:
+    """The JSON being built and the binary chunk beside it."""
+
+    json: dict[str, Any] = field(default_factory=dict)
+    binary: bytearray = field(default_factory=bytearray)
+
+    def add(self, kind: str, item: dict[str, Any]) -> int:
+        """Append to a top-level array; returns the index."""
+        self.json.setdefault(kind, []).append(item)
+        return len(self.json[kind]) - 1
+
+    def view(self, payload: bytes, target: int | None = None) -> int:
+        """A buffer view of ``payload``, aligned to 4 bytes."""
+        self.binary.extend(b"\0" * (-len(self.binary) % 4))
+        item = {"buffer": 0, "byteOffset": len(self.binary), "byteLength": len(payload)}
+        if target is not None:
+            item["target"] = target
+        self.binary.extend(payload)
+        return self.add("bufferViews", item)
+
+    def accessor(self, values: np.ndarray, component: int, target: int | None = None, bounds: bool = False) -> int:
+        """An accessor of ``values`` (N,) or (N, C), whose dtype must be ``component``'s."""
+        columns = 1 if values.ndim == 1 else int(np.prod(values.shape[1:]))
+        item = {"bufferView": self.view(np.ascontiguousarray(values).tobytes(), target), "componentType": component,
+                "count": len(values), "type": _TYPES[columns]}
+        if bounds:
+            flat = values.reshape(len(values), columns)
+            item["min"], item["max"] = flat.min(0).tolist(), flat.max(0).tolist()
+        return self.add("accessors", item)
+
+    def texture(self, png: bytes, name: str) -> dict[str, int]:
+        """A texture reference for a material."""
+        image = self.add("images", {"bufferView": self.view(png), "mimeType": "image/png", "name": name})
+        if "samplers" not in self.json:
+            self.add("samplers", {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR, "wrapS": REPEAT, "wrapT": REPEAT})
+        return {"index": self.add("textures", {"sampler": 0, "source": image})}
+
+    def to_bytes(self) -> bytes:
+        """The file: 12-byte header, JSON chunk padded with spaces, BIN chunk padded with zeros."""
+        self.binary.extend(b"\0" * (-len(self.binary) % 4))
+        self.json["buffers"] = [{"byteLength": len(self.binary)}]
+        text = json.dumps(self.json, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)
+        total = 12 + 8 + len(text) + 8 + len(self.binary)
+        return b"".join([
+            struct.pack("<4sII", b"glTF", 2, total),
+            struct.pack("<I4s", len(text), b"JSON"), text,
+            struct.pack("<I4s", len(self.binary), b"BIN\0"), bytes(self.binary),
+        ])
+
+
+def write_glb(
+    path: Path,
+    mesh: GlbMesh,
+    material: GlbMaterial | None = None,
+    skeleton: Skeleton | None = None,
+    joints: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    animations: Sequence[GlbAnimation] = (),
+    name: str = "character",
+) -> None:
+    """Write one mesh, in rest pose, to ``path``; skinned if ``skeleton``, ``joints`` and ``weights`` (V, 4) are all given.
+
+    Raises ValueError if an index, a shape or a number is not usable, naming it.
+    """
+    check_mesh(mesh)
+    if (skeleton is None) != (joints is None) or (skeleton is None) != (weights is None):
+        raise ValueError("skeleton, joints and weights belong together: give all three, or none")
+    document = _Document({"asset": {"version": "2.0", "generator": GENERATOR}, "scene": 0})
+    index = document.add("materials", _material(document, material or GlbMaterial()))
+    attributes, triangles, source = _vertices(mesh)
+    if skeleton is not None:
+        attributes |= _influences(joints[source], weights[source], len(skeleton.names))
+    primitive = {
+        "attributes": {key: _attribute(document, key, value) for key, value in attributes.items()},
+        "indices": document.accessor(triangles.reshape(-1).astype(np.uint32), U32, ELEMENT_ARRAY_BUFFER, bounds=True),
+        "material": index,
+    }
+    document.add("meshes", {"name": name, "primitives": [primitive]})
+    document.add("nodes", {"name": name, "mesh": 0})
+    roots = [0]
+    if skeleton is not None:
+        document.json["nodes"][0]["skin"] = 0
+        roots += _skin(document, skeleton, name)
+        for animation in animations:
+            document.add("animations", _animation(document, animation, skeleton))
+    document.json["scenes"] = [{"name": name, "nodes": roots}]
+    Path(path).write_bytes(document.to_bytes())
+
+
+def check_mesh(mesh: GlbMesh) -> None:
+    """Raises ValueError if ``mesh`` cannot be written."""
+    if mesh.v_pos.ndim != 2 or mesh.v_pos.shape[1] != 3 or not len(mesh.t_pos_idx):
+        raise ValueError(f"a mesh needs (V, 3) positions and triangles, got {mesh.v_pos.shape} and {len(mesh.t_pos_idx)}")
+    for label, values in (("v_pos", mesh.v_pos), ("v_nrm", mesh.v_nrm), ("v_tex", mesh.v_tex), ("v_tng", mesh.v_tng)):
+        if values is not None and not np.isfinite(values).all():
+            raise ValueError(f"{label} holds numbers that are not finite")
+    if (mesh.v_tex is None) != (mesh.t_tex_idx is None):
+        raise ValueError("v_tex and t_tex_idx belong together: give both, or neither")
+    pairs = [("t_pos_idx", mesh.t_pos_idx, len(mesh.v_pos))]
+    if mesh.t_tex_idx is not None:
+        pairs.append(("t_tex_idx", mesh.t_tex_idx, len(mesh.v_tex)))
+    for label, idx, count in pairs:
+        if idx.min() < 0 or idx.max() >= count:
+            raise ValueError(f"{label} reaches from {idx.min()} to {idx.max()}, expected 0 to {count - 1}")
+
+
+def corner_normals(v_pos: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
+    """(V, 3) unit vertex normals: face normals weighted by area; +Z where there is no face."""
+    p = v_pos[t_pos_idx]
+    face = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
+    total = np.stack([np.bincount(t_pos_idx.ravel(), np.repeat(face[:, c], 3), len(v_pos)) for c in range(3)], -1)
+    return _unit(total, np.array([0.0, 0.0, 1.0]))
+
+
+def corner_tangents(v_pos: np.ndarray, triangles: np.ndarray, v_tex: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per-vertex (V, 3) direction of growing u (not normalised) and (V,) handedness, v up, summed over faces by area."""
+    e1, e2 = (v_pos[triangles[:, k]] - v_pos[triangles[:, 0]] for k in (1, 2))
+    d1, d2 = (v_tex[triangles[:, k]] - v_tex[triangles[:, 0]] for k in (1, 2))
+    area = d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]
+    sign = np.sign(area)
+    tangent = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) * sign[:, None]
+    size = np.linalg.norm(np.cross(e1, e2), axis=-1)
+    tangent = _unit(tangent, np.zeros(3)) * size[:, None]
+    corners = triangles.ravel()
+    total = np.stack([np.bincount(corners, np.repeat(tangent[:, c], 3), len(v_pos)) for c in range(3)], -1)
+    hand = np.bincount(corners, np.repeat(sign * size, 3), len(v_pos))
+    return total, np.where(hand < 0, -1.0, 1.0)
+
+
+def _unit(vectors: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), otherwise)
+
+
+def _vertices(mesh: GlbMesh) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Attributes of glTF's vertices (one for each pair of position and texture corner), triangles, and their source in ``v_pos``."""
+    pos = mesh.t_pos_idx.astype(np.int64).ravel()
+    tex = np.zeros_like(pos) if mesh.t_tex_idx is None else mesh.t_tex_idx.astype(np.int64).ravel()
+    stride = 1 if mesh.v_tex is None else len(mesh.v_tex)
+    key, corner = np.unique(pos * stride + tex, return_inverse=True)
+    source, tex_source = key // stride, key % stride
+    triangles = corner.reshape(-1, 3)
+    v_nrm = corner_normals(mesh.v_pos, mesh.t_pos_idx) if mesh.v_nrm is None else _unit(mesh.v_nrm, np.array([0.0, 0.0, 1.0]))
+    normal = v_nrm[source].astype(np.float64)
+    out = {"POSITION": z_up_to_y_up(mesh.v_pos[source]), "NORMAL": z_up_to_y_up(normal)}
+    if mesh.v_tex is not None:
+        v_tex = mesh.v_tex[tex_source].astype(np.float64)
+        out["TEXCOORD_0"] = np.stack([v_tex[:, 0], 1.0 - v_tex[:, 1]], -1)
+        tangent, hand = corner_tangents(mesh.v_pos[source], triangles, v_tex)
+        if mesh.v_tng is not None:
+            tangent = mesh.v_tng[source if len(mesh.v_tng) == len(mesh.v_pos) else tex_source]
+        out["TANGENT"] = np.concatenate([z_up_to_y_up(_orthogonal(tangent, normal)), hand[:, None]], -1)
+    return {name: value.astype(np.float32) for name, value in out.items()}, triangles, source
+
+
+def _orthogonal(tangent: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Unit tangents square to the unit normals; any such direction where the tangent says nothing."""
+    along = np.where(np.abs(normal[:, :1]) < 0.9, np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    square = lambda t: t - normal * (t * normal).sum(-1, keepdims=True)  # noqa: E731
+    first = square(_unit(tangent, np.zeros(3)))
+    weak = np.linalg.norm(first, axis=-1, keepdims=True) < 1e-4
+    return _unit(np.where(weak, square(along), first), along)
+
+
+def _influences(joints: np.ndarray, weights: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Four influences, strongest first, summing to 1 in float32; an unused slot names joint 0."""
+    if joints.shape != weights.shape or joints.shape[1] != 4:
+        raise ValueError(f"joints and weights must both be (V, 4), got {joints.shape} and {weights.shape}")
+    if joints.min() < 0 or joints.max() >= count:
+        raise ValueError(f"joints reach from {joints.min()} to {joints.max()}, expected 0 to {count - 1}")
+    w = weights.astype(np.float64)
+    if not np.isfinite(w).all() or w.min() < 0 or (w.sum(-1) <= 0).any():
+        raise ValueError("skin weights must be finite, not negative, and not all zero at any vertex")
+    order = np.argsort(-w, axis=-1, kind="stable")
+    w = np.take_along_axis(w, order, -1)
+    w = (w / w.sum(-1, keepdims=True)).astype(np.float32)
+    w[:, 0] = (1.0 - w[:, 1:].astype(np.float64).sum(-1)).astype(np.float32)
+    j = np.where(w > 0, np.take_along_axis(joints, order, -1), 0)
+    return {"JOINTS_0": j.astype(np.uint8 if count <= 256 else np.uint16), "WEIGHTS_0": w}
+
+
+def _attribute(document: _Document, name: str, values: np.ndarray) -> int:
+    component = {"float32": FLOAT, "uint8": U8, "uint16": U16}[values.dtype.name]
+    return document.accessor(values, component, ARRAY_BUFFER, bounds=name == "POSITION")
+
+
+def _material(document: _Document, material: GlbMaterial) -> dict[str, Any]:
+    pbr: dict[str, Any] = {
+        "baseColorFactor": list(material.kd_factor), "roughnessFactor": material.roughness, "metallicFactor": material.metallic,
+    }
+    out: dict[str, Any] = {"name": material.name, "pbrMetallicRoughness": pbr}
+    if material.double_sided:
+        out["doubleSided"] = True
+    if material.kd_png is not None:
+        pbr["baseColorTexture"] = document.texture(material.kd_png, "kd")
+    if material.ks_png is not None:
+        pbr["metallicRoughnessTexture"] = document.texture(material.ks_png, "ks")
+        pbr["metallicFactor"] = pbr["roughnessFactor"] = 1.0
+        out["occlusionTexture"] = dict(pbr["metallicRoughnessTexture"])
+    if material.normal_png is not None:
+        out["normalTexture"] = document.texture(material.normal_png, "normal")
+    return out
+
+
+def _skin(document: _Document, skeleton: Skeleton, name: str) -> list[int]:
+    """Joint nodes and the skin; returns the root nodes. A joint's tail, relative to its head, stands in the node's extras."""
+    heads, tails = z_up_to_y_up(skeleton.heads), z_up_to_y_up(skeleton.tails)
+    first = len(document.json["nodes"])
+    for j, joint in enumerate(skeleton.names):
+        parent = int(skeleton.parents[j])
+        offset = heads[j] - heads[parent] if parent >= 0 else heads[j]
+        node: dict[str, Any] = {"name": joint, "translation": offset.tolist(), "extras": {"tail": (tails[j] - heads[j]).tolist()}}
+        children = [first + c for c in np.flatnonzero(np.asarray(skeleton.parents) == j).tolist()]
+        if children:
+            node["children"] = children
+        document.add("nodes", node)
+    inverse = np.tile(np.eye(4, dtype=np.float32), (len(heads), 1, 1))
+    inverse[:, 3, :3] = -heads  # column-major: the translation is the last row
+    roots = [first + j for j, parent in enumerate(skeleton.parents) if parent < 0]
+    skin = {"name": name, "joints": list(range(first, first + len(heads))),
+            "inverseBindMatrices": document.accessor(inverse, FLOAT)}
+    if len(roots) == 1:
+        skin["skeleton"] = roots[0]
+    document.add("skins", skin)
+    return roots
+
+
+def _animation(document: _Document, animation: GlbAnimation, skeleton: Skeleton) -> dict[str, Any]:
+    """One glTF animation: a rotation channel for each joint, and a translation of the root if it moves."""
+    times = document.accessor(animation.times_s.astype(np.float32), FLOAT, bounds=True)
+    channels: list[dict[str, Any]] = []
+    samplers: list[dict[str, Any]] = []
+
+    def channel(joint: str, path: str, values: np.ndarray) -> None:
+        samplers.append({"input": times, "output": document.accessor(values.astype(np.float32), FLOAT), "interpolation": "LINEAR"})
+        node = document.json["skins"][0]["joints"][skeleton.index(joint)]
+        channels.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})
+
+    for joint, keys in animation.rotations_wxyz.items():
+        channel(joint, "rotation", wxyz_z_up_to_xyzw_y_up(keys / np.linalg.norm(keys, axis=-1, keepdims=True)))
+    if animation.root_offset_m is not None:
+        root = int(np.flatnonzero(np.asarray(skeleton.parents) < 0)[0])
+        channel(skeleton.names[root], "translation", z_up_to_y_up(animation.root_offset_m + skeleton.heads[root]))
+    return {"name": animation.name, "channels": channels, "samplers": samplers}
