@@ -71,9 +71,26 @@ class Progress(Protocol):
     def advance(self, steps: int = 1, **figures: float) -> None: ...
 
 
+class CheckpointProtocol(Protocol):
+    """Progress inside a stage that a kill does not lose; see ``pipeline.checkpoint``."""
+
+    def save(self, name: str, write: Callable[[Path], None]) -> None: ...
+
+    def load(self, name: str, read: Callable[[Path], T]) -> T | None: ...
+
+    def has(self, name: str) -> bool: ...
+
+    def due(self, seconds: float = 5.0) -> bool: ...
+
+
 @dataclass(frozen=True)
 class StageContext:
-    """What the runner hands to a running stage."""
+    """What the runner hands to a running stage.
+
+    ``out`` is empty when a stage starts, also when it resumes: what a resumed stage needs is in ``work``. Everything in
+    ``out`` enters the stage's content digest but ``preview/``, ``*.blend`` and ``*.fbx``. The report inlines ``preview/``:
+    PNG, JPEG, MP4, and JSON curves ``{"title": str, "x_label": str, "x": [...], "series": {"name": [...]}}``.
+    """
 
     out: Path  # the folder to fill; committed whole when the stage returns
     work: Path  # scratch that survives a kill; where checkpoints live; removed at commit
@@ -82,7 +99,14 @@ class StageContext:
     backends: Mapping[str, Any]  # capability name -> chosen backend object
     device: str = "cpu"  # "cpu" or "cuda"; never part of the key
     threads: int = 2
-    checkpoint: Any = None  # pipeline.checkpoint.Checkpoint
+    checkpoint: CheckpointProtocol = field(kw_only=True)
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Say something the user has to know; it stands in the log, the manifest and the report. Said twice, kept once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.log.warning(text)
 
 
 def _nothing(settings: Any) -> tuple:
@@ -96,6 +120,14 @@ class Stage:
     ``inputs`` is a dataclass; each of its fields is named after the stage that makes it and typed by that stage's
     ``output`` (``X | None`` where it may be absent). ``run(settings, inputs, context)`` fills ``context.out`` and returns
     the artifact opened on it.
+
+    ``settings`` is a frozen pydantic model that forbids unknown fields. A field that bears the name of a setting of the
+    whole run (``name``, ``prompt``, ``negative_prompt``, ``seed``) takes that value unless the stage's own section gives
+    another. A field typed ``Path`` (``FilePath``, ``DirectoryPath``) is a file of the user's: relative to the YAML, there
+    before anything runs, in the key as the digest of what it points at; a program's name is a ``str``.
+
+    ``capabilities``, ``models`` and ``notices`` are asked before anything runs and import nothing heavy. ``notices`` are
+    sentences for the user on what these settings will not do, such as words that a model never learnt.
     """
 
     name: str
@@ -106,6 +138,7 @@ class Stage:
     run: Callable[[Any, Any, StageContext], Any]
     capabilities: Callable[[Any], Sequence[Capability]] = field(default=_nothing)
     models: Callable[[Any], Sequence[ModelUse]] = field(default=_nothing)
+    notices: Callable[[Any], Sequence[str]] = field(default=_nothing)
 
 
 def pending(items: Iterable[T], done: Callable[[T], bool]) -> list[T]:
