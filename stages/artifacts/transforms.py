@@ -1,0 +1,186 @@
+"""The one module that knows ``transforms.json``.
+
+Read and written are the forms of NeRF (``camera_angle_x``, ``transforms_{train,val,test}.json``, file names without
+extension), instant-ngp (``fl_x fl_y cx cy w h``) and nerfstudio (the same in each frame). ``transform_matrix`` is ``c2w`` with
+OpenGL axes, as in ``cameras.Camera``; the world is whatever the file's author used and is not changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ArtifactError
+from stages.artifacts.cameras import Camera
+from stages.artifacts.images import picture_size
+
+SPLITS = ("train", "val", "test")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG", ".JPEG")
+_INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
+_DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One line of ``frames``: its camera, its picture, the split that it came from, and whatever else stood there."""
+
+    camera: Camera
+    image: Path
+    split: str = "train"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_transforms(
+    path: Path, cameras: Sequence[Camera], file_paths: Sequence[str], extras: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """Write ``path`` (usually ``folder/transforms.json``); ``file_paths`` are relative to its folder, one for each camera.
+
+    The first camera's intrinsics stand at the top, where every reader looks; frames repeat theirs when any differs.
+    ``extras`` are added to the frames (``ring``, ``azimuth_deg``...).
+    """
+    if not cameras or len(cameras) != len(file_paths) or (extras is not None and len(extras) != len(cameras)):
+        raise ValueError(f"{len(cameras)} cameras, {len(file_paths)} file paths: one for each was expected")
+    top = _intrinsics(cameras[0])
+    shared = all(_intrinsics(c) == top for c in cameras)
+    frames = []
+    for i, camera in enumerate(cameras):
+        frame: dict[str, Any] = {"file_path": file_paths[i], "transform_matrix": camera.c2w.tolist()}
+        if not shared:
+            frame.update(_intrinsics(camera))
+        frames.append(frame | dict(extras[i] if extras else {}))
+    angles = {"camera_angle_x": 2 * math.atan(top["w"] / (2 * top["fl_x"])), "camera_angle_y": 2 * math.atan(top["h"] / (2 * top["fl_y"]))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(angles | top | {"frames": frames}, indent=1) + "\n", encoding="utf-8")
+
+
+def read_transforms(path: Path, split: str = "train") -> list[Frame]:
+    """The frames of one file, in its order. Raises ArtifactError naming the file and the frame."""
+    document = _load(path)
+    frames = document.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise ArtifactError(path, "has no list of 'frames'", "The instant-ngp, nerfstudio or NeRF-synthetic form was expected.")
+    return _uniquely_named([_frame(path, i, entry, document, split) for i, entry in enumerate(frames)])
+
+
+def read_folder(folder: Path) -> list[Frame]:
+    """All frames of a folder: ``transforms.json``, or ``transforms_{train,val,test}.json`` with their splits.
+
+    Frames of split "test" must never be trained on; see ``for_training``. Raises ArtifactError.
+    """
+    single = folder / "transforms.json"
+    if single.is_file():
+        return read_transforms(single)
+    found = [s for s in SPLITS if (folder / f"transforms_{s}.json").is_file()]
+    if not found:
+        raise ArtifactError(folder, "holds neither transforms.json nor transforms_train.json", "Put a file with the cameras there.")
+    return _uniquely_named([frame for s in found for frame in read_transforms(folder / f"transforms_{s}.json", s)])
+
+
+def for_training(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames that may be learnt from: all but those of the test split."""
+    return [f for f in frames if f.split != "test"]
+
+
+def held_out(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames of the test split."""
+    return [f for f in frames if f.split == "test"]
+
+
+def _uniquely_named(frames: list[Frame]) -> list[Frame]:
+    """Cameras are named after their pictures; where ``train/r_0`` meets ``test/r_0`` the folder is put in front."""
+    names = [f.camera.name for f in frames]
+    if len(set(names)) == len(names):
+        return frames
+    return [replace(f, camera=replace(f.camera, name=f"{f.image.parent.name}_{f.image.stem}")) for f in frames]
+
+
+def _intrinsics(camera: Camera) -> dict[str, float | int]:
+    return {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy, "w": camera.width, "h": camera.height}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(path, f"cannot be read ({error.strerror})", "A file with cameras was expected here.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(path, f"is not JSON ({error})", "Mend or export it again.") from error
+    if not isinstance(document, dict):
+        raise ArtifactError(path, f"holds a {type(document).__name__}", "A JSON object with 'frames' was expected.")
+    return document
+
+
+def _frame(path: Path, i: int, entry: Any, document: Mapping[str, Any], split: str) -> Frame:
+    if not isinstance(entry, dict) or not isinstance(entry.get("file_path"), str):
+        raise ArtifactError(path, f"frame {i} has no 'file_path'", "Each frame names its picture.")
+    where = f"frame {i} ({entry['file_path']})"
+    _refuse_distortion(path, where, {**document, **entry})
+    image = _picture(path, where, entry["file_path"])
+    fx, fy, cx, cy, width, height = _calibration(path, where, {**document, **entry}, image)
+    camera = Camera(image.stem, _matrix(path, where, entry.get("transform_matrix")), fx, fy, cx, cy, width, height)
+    known = {"file_path", "transform_matrix", *_INTRINSICS}
+    return Frame(camera, image, split, {k: v for k, v in entry.items() if k not in known})
+
+
+def _picture(path: Path, where: str, file_path: str) -> Path:
+    image = path.parent / file_path
+    if image.is_file():
+        return image
+    for extension in EXTENSIONS:
+        candidate = image.with_name(image.name + extension)
+        if candidate.is_file():
+            return candidate
+    raise ArtifactError(path, f"{where}: there is no such picture", f"Looked for it in {image.parent}, with and without extension.")
+
+
+def _calibration(
+    path: Path, where: str, values: Mapping[str, Any], image: Path
+) -> tuple[float, float, float, float, int, int]:
+    """fx fy cx cy width height; a frame's own numbers win over the file's, a missing size is the picture's."""
+
+    def number(key: str) -> float | None:
+        value = values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            raise ArtifactError(path, f"{where}: '{key}' is {value!r}", "A positive number was expected.")
+        return float(value)
+
+    width, height = number("w"), number("h")
+    if width is None or height is None:
+        width, height = picture_size(image)
+    fx, fy, angle_x, angle_y = number("fl_x"), number("fl_y"), number("camera_angle_x"), number("camera_angle_y")
+    if fx is None and angle_x is not None:
+        fx = width / (2 * math.tan(angle_x / 2))
+    if fx is None:
+        raise ArtifactError(path, f"{where}: neither 'fl_x' nor 'camera_angle_x' is given", "One of them is needed, for the frame or the file.")
+    if fy is None:
+        fy = height / (2 * math.tan(angle_y / 2)) if angle_y is not None and "fl_x" not in values else fx
+    cx, cy = number("cx"), number("cy")
+    return fx, fy, width / 2 if cx is None else cx, height / 2 if cy is None else cy, int(width), int(height)
+
+
+def _matrix(path: Path, where: str, value: Any) -> np.ndarray:
+    try:
+        c2w = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        c2w = np.zeros(0)
+    if c2w.shape == (3, 4):
+        c2w = np.vstack([c2w, [0.0, 0.0, 0.0, 1.0]])
+    if c2w.shape != (4, 4) or not np.isfinite(c2w).all():
+        raise ArtifactError(path, f"{where}: 'transform_matrix' is not 4 rows of 4 numbers", "Camera to world, OpenGL axes, was expected.")
+    if not np.allclose(c2w[:3, :3].T @ c2w[:3, :3], np.eye(3), atol=1e-3):
+        raise ArtifactError(path, f"{where}: 'transform_matrix' is no rotation and translation", "Its first three columns must be orthonormal.")
+    return c2w
+
+
+def _refuse_distortion(path: Path, where: str, values: Mapping[str, Any]) -> None:
+    bent = [k for k in _DISTORTION if values.get(k)]
+    if bent or values.get("is_fisheye"):
+        raise ArtifactError(path, f"{where}: the lens is distorted ({', '.join(bent) or 'fisheye'})", "Undistort the pictures first; only pinholes are known.")
