@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.body import Skeleton
+from stages.artifacts.mesh import TexturedMesh
 
 GENERATOR = "anime character pipeline"
 FLOAT, U8, U16, U32 = 5126, 5121, 5123, 5125
@@ -30,7 +31,8 @@ class GlbMesh:
     """A surface in the world frame.
 
     ``v_pos`` (V, 3) metres; ``t_pos_idx`` (F, 3), counter-clockwise from outside; ``v_nrm`` (V, 3), computed if None; ``v_tex``
-    (T, 2) with v up and ``t_tex_idx`` (F, 3), or both None; ``v_tng`` (V, 3) or (T, 3), computed from ``v_tex`` if None.
+    (T, 2) with v up and ``t_tex_idx`` (F, 3), or both None; ``v_tng`` (T, 4): tangent along +u and the sign of the bitangent
+    along +v, computed from ``v_tex`` if None. A ``stages.artifacts.mesh.TexturedMesh`` has the same fields.
     """
 
     v_pos: np.ndarray
@@ -137,7 +139,7 @@ class _Document:
 
 def write_glb(
     path: Path,
-    mesh: GlbMesh,
+    mesh: GlbMesh | TexturedMesh,
     material: GlbMaterial | None = None,
     skeleton: Skeleton | None = None,
     joints: np.ndarray | None = None,
@@ -174,7 +176,7 @@ def write_glb(
     Path(path).write_bytes(document.to_bytes())
 
 
-def check_mesh(mesh: GlbMesh) -> None:
+def check_mesh(mesh: GlbMesh | TexturedMesh) -> None:
     """Raises ValueError if ``mesh`` cannot be written."""
     if mesh.v_pos.ndim != 2 or mesh.v_pos.shape[1] != 3 or not len(mesh.t_pos_idx):
         raise ValueError(f"a mesh needs (V, 3) positions and triangles, got {mesh.v_pos.shape} and {len(mesh.t_pos_idx)}")
@@ -186,6 +188,8 @@ def check_mesh(mesh: GlbMesh) -> None:
     pairs = [("t_pos_idx", mesh.t_pos_idx, len(mesh.v_pos))]
     if mesh.t_tex_idx is not None:
         pairs.append(("t_tex_idx", mesh.t_tex_idx, len(mesh.v_tex)))
+        if mesh.v_tng is not None and mesh.v_tng.shape != (len(mesh.v_tex), 4):
+            raise ValueError(f"v_tng must be (T, 4), one for each of {len(mesh.v_tex)} texture vertices, got {mesh.v_tng.shape}")
     for label, idx, count in pairs:
         if idx.min() < 0 or idx.max() >= count:
             raise ValueError(f"{label} reaches from {idx.min()} to {idx.max()}, expected 0 to {count - 1}")
@@ -219,7 +223,7 @@ def _unit(vectors: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
     return np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), otherwise)
 
 
-def _vertices(mesh: GlbMesh) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+def _vertices(mesh: GlbMesh | TexturedMesh) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Attributes of glTF's vertices (one for each pair of position and texture corner), triangles, and their source in ``v_pos``."""
     pos = mesh.t_pos_idx.astype(np.int64).ravel()
     tex = np.zeros_like(pos) if mesh.t_tex_idx is None else mesh.t_tex_idx.astype(np.int64).ravel()
@@ -235,7 +239,7 @@ def _vertices(mesh: GlbMesh) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndar
         out["TEXCOORD_0"] = np.stack([v_tex[:, 0], 1.0 - v_tex[:, 1]], -1)
         tangent, hand = corner_tangents(mesh.v_pos[source], triangles, v_tex)
         if mesh.v_tng is not None:
-            tangent = mesh.v_tng[source if len(mesh.v_tng) == len(mesh.v_pos) else tex_source]
+            tangent, hand = mesh.v_tng[tex_source, :3], np.where(mesh.v_tng[tex_source, 3] < 0, -1.0, 1.0)
         out["TANGENT"] = np.concatenate([z_up_to_y_up(_orthogonal(tangent, normal)), hand[:, None]], -1)
     return {name: value.astype(np.float32) for name, value in out.items()}, triangles, source
 
