@@ -1,0 +1,50 @@
+"""Masks: the figure cut out of every picture (RGBA, straight alpha), frames that fail left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.stage import Capability, ModelUse, Stage, StageContext
+from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.views import MaskedViews, ViewSet
+from stages.masks.cutters import GroundedSam, Silhouette
+from stages.masks.settings import MasksSettings
+
+
+@dataclass(frozen=True)
+class MasksInputs:
+    """Pictures, and where there is one the posed body that they show."""
+
+    views: ViewSet
+    conditions: ConditionSet | None = None
+
+
+def _capabilities(settings: MasksSettings) -> tuple[Capability, ...]:
+    return (Capability("matting", settings.backend, (GroundedSam(settings), Silhouette())),)
+
+
+def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
+    if GroundedSam(settings).probe() is not None:
+        return ()
+    from third_party.models import resolve
+
+    return tuple(resolve(name).use() for name in (settings.grounding_dino, settings.sam) if name)
+
+
+def _run(settings: MasksSettings, inputs: MasksInputs, context: StageContext) -> Any:
+    from stages.masks.cut import run
+
+    return run(settings, inputs, context)
+
+
+STAGE = Stage(
+    name="masks",
+    version=1,
+    settings=MasksSettings,
+    inputs=MasksInputs,
+    output=MaskedViews,
+    run=_run,
+    capabilities=_capabilities,
+    models=_models,
+)

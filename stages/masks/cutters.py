@@ -1,0 +1,90 @@
+"""The ways to find the figure in one picture, behind one protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.errors import MissingError
+from stages.masks.settings import MasksSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Cutter(Protocol):
+    """Finds the figure."""
+
+    name: str
+
+    def probe(self) -> str | None: ...
+
+    def version(self) -> str: ...
+
+    def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
+        """``image`` (H, W, 3) float32 sRGB, ``body`` (H, W) bool or None -> (H, W) bool and figures for the report."""
+        ...
+
+
+@dataclass(frozen=True)
+class Silhouette:
+    """Matting against an even background; needs the posed body."""
+
+    name: str = "silhouette"
+
+    def probe(self) -> str | None:
+        """Always at hand."""
+        return None
+
+    def version(self) -> str:
+        """scipy does the morphology."""
+        return f"scipy {version('scipy')}"
+
+    def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
+        """Raises MissingError without a body."""
+        from stages.masks import matting
+
+        if body is None:
+            raise MissingError(
+                "the pictures have no alpha, and there is neither a posed body nor a GroundingDINO and SAM to cut the figure out. "
+                "Give pictures with alpha (RGBA), or name masks.grounding_dino and masks.sam."
+            )
+        return matting.figure(image, body), {}
+
+
+@dataclass(frozen=True)
+class GroundedSam:
+    """GroundingDINO's box, SAM's mask."""
+
+    settings: MasksSettings
+    name: str = "grounded_sam"
+
+    def _folders(self) -> tuple[Path, Path]:
+        from third_party.models import resolve
+
+        assert self.settings.grounding_dino and self.settings.sam
+        return resolve(self.settings.grounding_dino).folder, resolve(self.settings.sam).folder
+
+    def probe(self) -> str | None:
+        """Weights named and on this machine."""
+        if not self.settings.grounding_dino or not self.settings.sam:
+            return "no weights are named: masks.grounding_dino and masks.sam are empty"
+        try:
+            self._folders()
+        except MissingError as error:
+            return str(error)
+        return None
+
+    def version(self) -> str:
+        """transformers runs both networks."""
+        return f"transformers {version('transformers')}"
+
+    def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
+        """The best detection's mask; nothing found gives an empty mask, which the checks then report."""
+        from third_party.grounded_sam import load
+
+        s = self.settings
+        model = load(*self._folders(), device)
+        return model.segment(image, s.prompt, s.box_threshold, s.text_threshold, body)

@@ -1,0 +1,29 @@
+"""Settings of the masks stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MasksSettings(BaseModel):
+    """How the figure is cut out of the pictures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["auto", "grounded_sam", "silhouette"] = Field(
+        "auto",
+        description="grounded_sam: GroundingDINO finds the figure by words, SAM outlines it; silhouette: matting against an even "
+        "background that starts from the posed body. Pictures that have alpha are taken as they are.",
+    )
+    prompt: str = Field("girl", min_length=1, description="What GroundingDINO looks for.")
+    box_threshold: float = Field(0.3, gt=0, lt=1, description="Lowest score of a box.")
+    text_threshold: float = Field(0.25, gt=0, lt=1, description="Lowest score of a word for a box.")
+    grounding_dino: str | None = Field(None, description="Model name or folder of GroundingDINO; none: grounded_sam is not at hand.")
+    sam: str | None = Field(None, description="Model name or folder of SAM.")
+    edge_px: float = Field(1.5, ge=0, le=8, description="Half width of the band along the outline in which alpha is soft.")
+    least_coverage: float = Field(0.8, ge=0, le=1, description="Share of the posed body that a picture's figure must cover.")
+    area_ratio: float = Field(1.45, gt=1, description="A figure this many times larger or smaller than its neighbours' is rejected.")
+    neighbour_iou: float = Field(0.5, ge=0, le=1, description="Overlap with at least one neighbour below which a frame is rejected.")
+    fewest_frames: int = Field(4, ge=2, description="Fewer accepted frames than this fail the stage.")
