@@ -1,0 +1,99 @@
+"""Pictures of a mesh for people: unlit texture, grey clay, or wires over clay; supersampled, on white. Nothing here is differentiable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numba
+import numpy as np
+
+from stages.artifacts.cameras import Camera
+from stages.rendering.zbuffer import interpolate, rasterize
+
+Look = Literal["texture", "clay", "wires"]
+_LOOKS: dict[str, int] = {"texture": 0, "clay": 1, "wires": 2}
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What is drawn: ``v_nrm`` (V, 3) unit; ``v_tex`` (T, 2) v up, ``t_tex_idx`` (F, 3) and ``kd_u8`` (H, W, 3) sRGB, row 0 at v = 1."""
+
+    v_nrm: np.ndarray
+    t_pos_idx: np.ndarray
+    v_tex: np.ndarray
+    t_tex_idx: np.ndarray
+    kd_u8: np.ndarray
+
+
+def draw(surface: Surface, v_pos: np.ndarray, camera: Camera, look: Look = "texture", supersample: int = 2) -> np.ndarray:
+    """(height, width, 3) uint8 sRGB picture of ``surface`` with its vertices at ``v_pos`` (V, 3), world frame, on white.
+
+    Each pixel is the mean of ``supersample`` squared bilinear samples. "clay" is lit from the camera; "wires" draws every edge.
+    """
+    big = camera.resized(camera.width * supersample, camera.height * supersample)
+    v_clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ big.w2clip().T
+    tri_id, bary, _ = rasterize(v_clip, surface.t_pos_idx, big.height, big.width)
+    facing = (surface.v_nrm @ camera.c2w[:3, 2]).astype(np.float32)
+    out = np.zeros((camera.height, camera.width, 3), np.uint8)
+    _shade(tri_id, bary, np.ascontiguousarray(surface.t_pos_idx, np.int64), facing, np.ascontiguousarray(surface.t_tex_idx, np.int64),
+           np.ascontiguousarray(surface.v_tex, np.float32), np.ascontiguousarray(surface.kd_u8), _LOOKS[look], supersample, out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _shade(tri_id, bary, t_pos_idx, facing, t_tex_idx, v_tex, kd, look, s, out):
+    height, width = out.shape[0], out.shape[1]
+    rows, columns = tri_id.shape
+    for y in numba.prange(height):
+        colour = np.zeros(3, np.float32)
+        total = np.zeros(3, np.float32)
+        for x in range(width):
+            total[:] = 0.0
+            for k in range(s * s):
+                yy, xx = y * s + k // s, x * s + k % s
+                f = tri_id[yy, xx]
+                colour[:] = 255.0
+                if f >= 0:
+                    b0, b1 = bary[yy, xx, 0], bary[yy, xx, 1]
+                    b2 = 1.0 - b0 - b1
+                    if look == 0:
+                        i, j, m = t_tex_idx[f, 0], t_tex_idx[f, 1], t_tex_idx[f, 2]
+                        u = b0 * v_tex[i, 0] + b1 * v_tex[j, 0] + b2 * v_tex[m, 0]
+                        v = b0 * v_tex[i, 1] + b1 * v_tex[j, 1] + b2 * v_tex[m, 1]
+                        _sample(kd, u, v, colour)
+                    else:
+                        n = b0 * facing[t_pos_idx[f, 0]] + b1 * facing[t_pos_idx[f, 1]] + b2 * facing[t_pos_idx[f, 2]]
+                        colour[:] = 70.0 + 150.0 * max(n, 0.0)
+                        edge = (xx + 1 < columns and tri_id[yy, xx + 1] != f) or (yy + 1 < rows and tri_id[yy + 1, xx] != f)
+                        if look == 2 and edge:
+                            colour[0], colour[1], colour[2] = 40.0, 60.0, 110.0
+                for c in range(3):
+                    total[c] += colour[c]
+            for c in range(3):
+                out[y, x, c] = np.uint8(total[c] / (s * s) + 0.5)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample(kd, u, v, colour):
+    """Bilinear texture value at (u, v), v up, edges clamped."""
+    height, width = kd.shape[0], kd.shape[1]
+    x = min(max(u * width - 0.5, 0.0), width - 1.0)
+    y = min(max((1.0 - v) * height - 0.5, 0.0), height - 1.0)
+    x0, y0 = int(x), int(y)
+    x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
+    fx, fy = x - x0, y - y0
+    for c in range(3):
+        top = kd[y0, x0, c] * (1.0 - fx) + kd[y0, x1, c] * fx
+        bottom = kd[y1, x0, c] * (1.0 - fx) + kd[y1, x1, c] * fx
+        colour[c] = top * (1.0 - fy) + bottom * fy
+
+
+def draw_colours(v_pos: np.ndarray, t_pos_idx: np.ndarray, v_rgb: np.ndarray, camera: Camera, supersample: int = 2) -> np.ndarray:
+    """(height, width, 3) uint8 picture of a mesh with a colour (V, 3) in [0, 1] for each vertex, unlit, on white."""
+    big = camera.resized(camera.width * supersample, camera.height * supersample)
+    v_clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ big.w2clip().T
+    tri_id, bary, _ = rasterize(v_clip, t_pos_idx, big.height, big.width)
+    image = np.where((tri_id >= 0)[..., None], interpolate(v_rgb, t_pos_idx, tri_id, bary), 1.0)
+    mean = image.reshape(camera.height, supersample, camera.width, supersample, 3).mean((1, 3))
+    return np.round(np.clip(mean, 0, 1) * 255).astype(np.uint8)

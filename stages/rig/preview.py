@@ -1,0 +1,57 @@
+"""Pictures of a rig: showcase poses, weights as colours, and where the body was believed."""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+
+import numpy as np
+
+from stages.artifacts.glb import corner_normals
+from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.rig import Skinning
+from stages.artifacts.showcase_poses import showcase_pose
+from stages.rendering.picture import Surface, draw, draw_colours
+from stages.rendering.viewpoint import looking_at
+
+SHOWN = ("A-pose", "T-pose", "walk", "arms up", "squat", "wave")
+
+
+def write_preview(folder: Path, mesh: MeshAsset, skinning: Skinning, confidence: np.ndarray, height_px: int) -> None:
+    """``poses.png``, and ``weights.png``: each joint's colour, mixed by weight, beside the trust (white: taken from the body, red: inpainted)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    poses = posed_pictures(mesh, skinning, height_px)
+    write_png(folder / "poses.png", contact_sheet(list(poses.values()), 3, list(poses)))
+    rest = skinning.v_pos_rest.astype(np.float64)
+    colours = np.einsum("vk,vkc->vc", skinning.weights, joint_colours(skinning.skeleton.names)[skinning.joints])
+    red = np.array([0.85, 0.15, 0.1])
+    trust = confidence[:, None] * 0.9 + (1 - confidence[:, None]) * red
+    tiles = []
+    for azimuth in (0.0, 180.0):
+        camera = looking_at(rest, azimuth, height_px, height_px)
+        tiles += [draw_colours(rest, mesh.t_pos_idx, rgb, camera) for rgb in (colours, trust)]
+    write_png(folder / "weights.png", contact_sheet(tiles, 4, ["weights", "trust", "weights, back", "trust, back"]))
+
+
+def posed_pictures(mesh: MeshAsset, skinning: Skinning, height_px: int) -> dict[str, np.ndarray]:
+    """Name -> picture of the textured surface in each showcase pose."""
+    textured = mesh.mesh
+    pictures = {}
+    for name in SHOWN:
+        transforms = skinning.skeleton.joint_transforms(showcase_pose(skinning.skeleton, name))
+        v_pos = skinning.posed(transforms)
+        surface = Surface(corner_normals(v_pos, textured.t_pos_idx), textured.t_pos_idx, textured.v_tex, textured.t_tex_idx, to_u8(textured.kd))
+        pictures[name] = draw(surface, v_pos, looking_at(v_pos, 20.0, height_px, height_px))
+    return pictures
+
+
+def joint_colours(names: tuple[str, ...]) -> np.ndarray:
+    """(J, 3) colours in [0, 1]: hues a golden angle apart, left and right of a pair in the same hue, light and dark."""
+    out = []
+    pairs: dict[str, int] = {}
+    for name in names:
+        bone = name.removeprefix("left").removeprefix("right")
+        hue = pairs.setdefault(bone, len(pairs)) * 0.618034 % 1.0
+        out.append(colorsys.hsv_to_rgb(hue, 0.75, 0.6 if name.startswith("right") else 0.95))
+    return np.array(out)
