@@ -1,0 +1,75 @@
+"""The exported figure as the pictures need it: positions at rest or in a pose, drawn with its texture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from stages.artifacts.cameras import Camera, orbit
+from stages.artifacts.glb import corner_normals
+from stages.artifacts.images import to_u8
+from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.rig import Skinning
+from stages.artifacts.showcase_poses import showcase_pose
+from stages.rendering.picture import Look, Surface, draw
+
+CLOSE_UP_RADIUS_M = 4.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A textured surface, bound to a skeleton or not."""
+
+    mesh: TexturedMesh
+    skinning: Skinning | None
+
+    @cached_property
+    def v_pos(self) -> np.ndarray:
+        """(V, 3) float64 as exported: at rest if there is a rig, else as reconstructed."""
+        return (self.mesh.v_pos if self.skinning is None else self.skinning.v_pos_rest).astype(np.float64)
+
+    @cached_property
+    def v_nrm(self) -> np.ndarray:
+        """(V, 3) unit normals that belong to ``v_pos``."""
+        return self.mesh.v_nrm if self.skinning is None else corner_normals(self.v_pos, self.mesh.t_pos_idx)
+
+    @cached_property
+    def height_m(self) -> float:
+        """From the lowest to the highest vertex."""
+        return float(np.ptp(self.v_pos[:, 2]))
+
+    @cached_property
+    def kd_u8(self) -> np.ndarray:
+        """(H, W, 3) sRGB base colour."""
+        return np.ascontiguousarray(to_u8(self.mesh.kd)[..., :3])
+
+    def posed(self, pose: str) -> np.ndarray:
+        """(V, 3) in a showcase pose. Raises ValueError without a rig."""
+        if self.skinning is None:
+            raise ValueError("a figure without a rig cannot be posed")
+        skeleton = self.skinning.skeleton
+        return self.skinning.posed(skeleton.joint_transforms(showcase_pose(skeleton, pose)))
+
+    def picture(self, camera: Camera, v_pos: np.ndarray | None = None, look: Look = "texture") -> np.ndarray:
+        """(height, width, 3) uint8 on white."""
+        v = self.v_pos if v_pos is None else v_pos
+        normals = self.v_nrm if v_pos is None else corner_normals(v, self.mesh.t_pos_idx)
+        surface = Surface(normals, self.mesh.t_pos_idx, self.mesh.v_tex, self.mesh.t_tex_idx, self.kd_u8)
+        return draw(surface, v, camera, look)
+
+    def face_camera(self, azimuth_deg: float, side_px: int) -> Camera:
+        """A close-up of the head: round the skull where there is a skeleton, else round the top seventh of the figure."""
+        top = self.v_pos[:, 2].max()
+        if self.skinning is not None and "head" in self.skinning.skeleton.names:
+            head = self.skinning.skeleton.index("head")
+            base = self.skinning.skeleton.heads[head]
+            half = 0.75 * max(top - base[2], 0.05)
+            middle = np.array([base[0], base[1], base[2] + 0.55 * (top - base[2])])
+        else:
+            half = 0.1 * self.height_m
+            crown = self.v_pos[self.v_pos[:, 2] > top - 2 * half]
+            middle = np.array([*((crown.min(0) + crown.max(0)) / 2)[:2], top - 0.9 * half])
+        focal = side_px / 2 * CLOSE_UP_RADIUS_M / half
+        return orbit(f"face_{azimuth_deg:g}", middle, CLOSE_UP_RADIUS_M, azimuth_deg, 0.0, float(focal), side_px, side_px)

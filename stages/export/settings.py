@@ -1,0 +1,35 @@
+"""Settings of the export stage."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+FORMATS = ("glb", "obj")
+
+
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    there_are = f"there are: {', '.join(FORMATS)}"
+    if not names:
+        raise ValueError(f"name at least one export format; {there_are}")
+    for name in names:
+        if name.lower() not in FORMATS:
+            raise ValueError(f"there is no export format '{name}'; {there_are}")
+    return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+class ExportSettings(BaseModel):
+    """What is handed to the user, and how the pictures of it are made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("character", description="Name of the files and of the mesh in them; the character's, unless given here.")
+    formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
+        ("glb",), description="Files to write: `glb` (skinned where there is a rig), `obj` (with its MTL and textures; never skinned)."
+    )
+    texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
+    double_sided: bool = Field(False, description="Mark the material as visible from both sides.")
+    turntable_frames: int = Field(36, ge=8, le=360, description="Pictures in the turntable video, one full turn.")
+    turntable_px: int = Field(720, ge=64, le=2160, description="Height of the turntable video (pixels); the width is two thirds of it.")
+    turntable_s: float = Field(3.6, gt=0.2, le=60, description="Length of the turntable video (seconds).")
