@@ -41,7 +41,7 @@ def cut_one(image: np.ndarray, body: np.ndarray | None, cutter: Cutter, settings
     inside = matting.clean(inside, body)
     background, _ = matting.background_color(image, inside)
     alpha, color = matting.soft_alpha(image, inside, background, settings.edge_px)
-    return Cut(inside, np.dstack([color, alpha]), figures)
+    return Cut(alpha > 0.5, np.dstack([color, alpha]), figures)
 
 
 def _body(conditions: ConditionSet | None, name: str) -> np.ndarray | None:

@@ -1,0 +1,176 @@
+"""Train the embedded autoencoder: half size first (or all hues but two are lost), then full-size crops.
+
+    python -m scripts.train.autoencoder --data runs/data --out runs/vae --minutes 25
+
+Stops and goes on: the newest checkpoint in ``--out`` is taken up with its share of the schedule done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from scripts.train import architecture
+from scripts.train.shards import Shard, open_shards
+from stages.artifacts.images import contact_sheet, write_png
+
+FIGURE_WEIGHT = 5.0
+PEAK_RATE = 2e-3
+CROP = 192
+HALF_SIZE_SHARE = 0.55
+BATCH = 12
+
+
+def random_pictures(shards: list[Shard], count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` pictures (count, H, W, 3) uint8 from anywhere."""
+    out = []
+    for _ in range(count):
+        shard = shards[int(rng.integers(len(shards)))]
+        out.append(shard.rgb[int(rng.integers(shard.rgb.shape[0])), int(rng.integers(shard.rgb.shape[1]))])
+    return np.stack(out)
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def halve(x: Tensor) -> Tensor:
+    """Mean over 2 x 2 pixels."""
+    return F.avg_pool2d(x, 2)
+
+
+def random_crops(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """A crop of side CROP from each picture, drawn again while it shows nothing but background."""
+    out = []
+    for picture in x:
+        for _ in range(6):
+            top, left = (int(rng.integers((side - CROP) // 8 + 1)) * 8 for side in picture.shape[-2:])
+            crop = picture[:, top : top + CROP, left : left + CROP]
+            if (crop < 0.97).float().mean() > 0.15:
+                break
+        out.append(crop)
+    return torch.stack(out)
+
+
+def figure_weight(x: Tensor) -> Tensor:
+    """(N, 1, H, W): FIGURE_WEIGHT on and just round everything that is not white, 1 elsewhere; mean 1."""
+    figure = (x.amin(1, keepdim=True) < 0.98).float()
+    weight = 1.0 + (FIGURE_WEIGHT - 1.0) * F.max_pool2d(figure, 5, 1, 2)
+    return weight / weight.mean()
+
+
+def reconstruction_loss(x: Tensor, y: Tensor) -> Tensor:
+    """L1 + MSE on the figure before the background, and L1 of the differences between neighbours, which keeps lines."""
+    weight = figure_weight(x)
+    error = y - x
+    plain = (weight * (error.abs() + error.square())).mean()
+    edges = (weight[..., 1:] * error.diff(dim=-1).abs()).mean() + (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()
+    return plain + 0.5 * edges
+
+
+@torch.no_grad()
+def figure_psnr(vae: torch.nn.Module, x: Tensor) -> float:
+    """Mean over pictures of the PSNR on the figure, dB, values in [0, 1]."""
+    y = vae.decode(vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
+    figure = F.max_pool2d((x.amin(1, keepdim=True) < 0.98).float(), 5, 1, 2)
+    mse = ((y - x).square() / 4 * figure).sum((1, 2, 3)) / (3 * figure.sum((1, 2, 3)))
+    return float((-10 * mse.log10()).mean())
+
+
+@torch.no_grad()
+def latent_scale(vae: torch.nn.Module, x: Tensor) -> float:
+    """1 / standard deviation of the latents, diffusers' ``scaling_factor``."""
+    return 1.0 / float(vae.encode(x).latent_dist.mean.std())
+
+
+def preview(vae: torch.nn.Module, x: Tensor, path: Path) -> None:
+    """Truth above, reconstruction below."""
+    with torch.no_grad():
+        y = vae.decode(vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
+    pictures = [((p.permute(1, 2, 0).numpy() + 1) / 2).astype(np.float32) for p in (*x, *y)]
+    write_png(path, contact_sheet(pictures, columns=len(x)))
+
+
+def save(vae: torch.nn.Module, folder: Path, state: dict) -> None:
+    """One checkpoint, put in place whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in vae.state_dict().items()}, folder / "new.safetensors")
+    (folder / "new.safetensors").replace(folder / "checkpoint.safetensors")
+    (folder / "state.json").write_text(json.dumps(state, indent=1))
+
+
+def restore(vae: torch.nn.Module, folder: Path) -> dict:
+    """Weights and progress of the newest checkpoint; Adam starts afresh."""
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return {"done_s": 0.0, "pictures": 0, "curve": []}
+    vae.load_state_dict(load_file(path))
+    return json.loads((folder / "state.json").read_text())
+
+
+def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
+    """Run until ``minutes`` of training are done, this run and earlier ones together."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    vae = architecture.autoencoder().to(memory_format=torch.channels_last)
+    state = restore(vae, out)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+    began, before = time.monotonic(), state["done_s"]
+    last_saved = began
+    held = to_tensor(random_pictures(open_shards(data)[:1], 8, np.random.default_rng(1)))
+    shards, step, running = open_shards(data), 0, 0.0
+    while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
+        if step % 200 == 0:
+            shards = open_shards(data)
+        fine = share >= HALF_SIZE_SHARE and rng.random() < 0.8
+        x = to_tensor(random_pictures(shards[1:] or shards, BATCH if fine else BATCH + 4, rng))
+        x = (random_crops(x, rng) if fine else halve(x)).contiguous(memory_format=torch.channels_last)
+        rate = PEAK_RATE * min(1.0, (step + 1) / 100) * max(0.02, 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        posterior = vae.encode(x).latent_dist
+        y = vae.decode(posterior.sample()).sample
+        loss = reconstruction_loss(x, y) + 1e-6 * posterior.kl().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        state["pictures"] += len(x)
+        running = 0.98 * running + 0.02 * float(loss)
+        if time.monotonic() - last_saved > 90:
+            last_saved = time.monotonic()
+            state["done_s"] = before + last_saved - began
+            point = {
+                "s": round(state["done_s"]), "pictures": state["pictures"], "loss": running,
+                "psnr_full": figure_psnr(vae, held), "psnr_half": figure_psnr(vae, halve(held)),
+            }  # fmt: skip
+            state["curve"].append(point)
+            print(json.dumps(point), flush=True)
+            preview(vae, held, out / "preview.png")
+            save(vae, out, state)
+    state["done_s"] = before + time.monotonic() - began
+    state["scaling_factor"] = latent_scale(vae, to_tensor(random_pictures(shards, 48, rng)))
+    state["psnr_held_out"] = figure_psnr(vae, held)
+    print(json.dumps({k: v for k, v in state.items() if k != "curve"}), flush=True)
+    save(vae, out, state)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=25)
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    train(options.data, options.out, options.minutes)

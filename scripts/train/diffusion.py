@@ -1,0 +1,255 @@
+"""Train text encoder, UNet and ControlNet together on groups of views, with the attention window that the views stage uses.
+
+    python -m scripts.train.diffusion --data runs/data --vae runs/vae --out runs/diffusion --minutes 80
+
+Half-size pictures first, full size in the last part of the time. Every batch holds whole groups (shards.GROUP_WINDOWS), so that
+the network learns to take from the first and the previous frame what the text leaves open; some batches are independent
+frames. Stops and goes on from the newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTokenizer
+
+from scripts.generator.captions import caption, vocabulary
+from scripts.train import architecture
+from scripts.train.autoencoder import restore as restore_autoencoder
+from scripts.train.autoencoder import to_tensor
+from scripts.train.condition import part_colors
+from scripts.train.shards import ALONE_WINDOWS, GROUP_WINDOWS, VIEWS_PER_CHARACTER, Shard, open_shards
+from scripts.train.vocabulary import build_tokenizer
+from stages.views.attention import FrameWindow, install
+from stages.views.windows import plan_chunks, repeat_windows
+
+HALF_SIZE_SHARE = 0.72
+PEAK_RATE = 8e-4
+EMA = 0.999
+GROUPS = {"half": 4, "full": 2}
+NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
+FIGURE_WEIGHT = 3.0
+
+
+class Networks(nn.Module):
+    """What is trained together."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.text_encoder = architecture.text_encoder(tokenizer)
+        self.unet = architecture.unet()
+        self.controlnet = architecture.controlnet()
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor, picture: Tensor, control: float) -> Tensor:
+        """(N, 4, h, w), (N,), (N, L) int, (N, 3, 8h, 8w) -> predicted v (N, 4, h, w)."""
+        text = self.text_encoder(tokens)[0]
+        if control == 0.0:
+            return self.unet(noisy, timesteps, text).sample
+        down, mid = self.controlnet(noisy, timesteps, text, picture, control, return_dict=False)
+        return self.unet(
+            noisy, timesteps, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
+        ).sample
+
+
+def latent_path(shard: Shard, folder: Path, size: str) -> Path:
+    """Where the latents of a shard are kept."""
+    return folder / f"{shard.folder.name}_{size}.npy"
+
+
+@torch.no_grad()
+def cache_latents(vae: nn.Module, scale: float, shard: Shard, folder: Path, size: str) -> None:
+    """Encode a shard once: (characters, views, 4, h, w) float16, scaled to unit variance."""
+    path = latent_path(shard, folder, size)
+    if path.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    out = []
+    for views in shard.rgb:
+        x = to_tensor(views)
+        x = F.avg_pool2d(x, 2) if size == "half" else x
+        x = x.contiguous(memory_format=torch.channels_last)
+        out.append((vae.encode(x).latent_dist.mean * scale).half().numpy())
+    partial = path.with_suffix(".tmp.npy")
+    np.save(partial, np.stack(out))
+    partial.replace(path)
+
+
+@dataclass
+class Batch:
+    """Groups of views laid out one after another."""
+
+    latents: Tensor
+    tokens: Tensor
+    picture: Tensor
+    weight: Tensor
+    groups: int
+
+
+class Source:
+    """Draws batches from the shards whose latents are cached."""
+
+    def __init__(self, data: Path, cache: Path, vae: nn.Module, scale: float, tokenizer: CLIPTokenizer) -> None:
+        self.data, self.cache, self.vae, self.scale, self.tokenizer = data, cache, vae, scale, tokenizer
+        self.ready: dict[str, list[tuple[Shard, np.ndarray]]] = {"half": [], "full": []}
+
+    def refresh(self, size: str) -> None:
+        """Take in shards that have come since."""
+        known = {shard.folder for shard, _ in self.ready[size]}
+        for shard in open_shards(self.data)[1:]:  # the first is held out
+            if shard.folder not in known:
+                cache_latents(self.vae, self.scale, shard, self.cache, size)
+                self.ready[size].append((shard, np.load(latent_path(shard, self.cache, size), mmap_mode="r")))
+
+    def draw(self, size: str, groups: int, rng: np.random.Generator) -> Batch:
+        """``groups`` characters, all their views."""
+        latents, parts, texts = [], [], []
+        for _ in range(groups):
+            shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
+            i = int(rng.integers(len(shard.attributes)))
+            latents.append(cached[i])
+            parts.append(shard.parts[i])
+            texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring) for v in shard.views[i]]
+        texts = ["" if rng.random() < NO_TEXT else text for text in texts]
+        return self.batch(np.concatenate(latents), np.concatenate(parts), texts, groups, size)
+
+    def batch(self, latents: np.ndarray, parts: np.ndarray, texts: list[str], groups: int, size: str) -> Batch:
+        """Arrays to tensors: latents (N, 4, h, w), parts (N, H, W) labels."""
+        z = torch.from_numpy(latents).float()
+        labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
+        picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
+        body = F.max_pool2d(torch.from_numpy((labels > 0).astype(np.float32))[:, None], 8)
+        figure = F.max_pool2d(body, 5, 1, 2)  # hair and skirts stand out from the body
+        weight = 1 + (FIGURE_WEIGHT - 1) * figure
+        return Batch(z, tokenize(self.tokenizer, texts), picture, weight / weight.mean(), groups)
+
+
+def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """(N, TEXT_LENGTH) int64, cut and padded."""
+    return tokenizer(
+        texts, padding="max_length", truncation=True, max_length=architecture.TEXT_LENGTH, return_tensors="pt"
+    ).input_ids
+
+
+def begin(window: FrameWindow, groups: int, alone: bool) -> None:
+    """Set the attention window for ``groups`` groups of views."""
+    windows = ALONE_WINDOWS if alone else GROUP_WINDOWS
+    window.begin(plan_chunks(repeat_windows(windows, groups), groups * VIEWS_PER_CHARACTER)[0])
+
+
+def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, rng: np.random.Generator) -> Tensor:
+    """v-prediction error; one timestep for each group, so that a window's frames are equally noisy."""
+    alone = rng.random() < NO_WINDOW
+    begin(window, batch.groups, alone)
+    per_group = torch.from_numpy(rng.integers(0, len(alphas), batch.groups))
+    timesteps = per_group.repeat_interleave(VIEWS_PER_CHARACTER)
+    a = alphas[timesteps].view(-1, 1, 1, 1)
+    noise = torch.from_numpy(rng.standard_normal(batch.latents.shape, np.float32))
+    noisy = a.sqrt() * batch.latents + (1 - a).sqrt() * noise
+    target = a.sqrt() * noise - (1 - a).sqrt() * batch.latents
+    control = 0.0 if rng.random() < NO_CONTROL else 1.0
+    v = nets(noisy.contiguous(memory_format=torch.channels_last), timesteps, batch.tokens, batch.picture, control)
+    return (batch.weight * (v - target).square()).mean()
+
+
+class Average:
+    """Exponential moving average of all parameters."""
+
+    def __init__(self, nets: nn.Module) -> None:
+        self.values = {k: p.detach().clone() for k, p in nets.named_parameters()}
+        self.steps = 0
+
+    @torch.no_grad()
+    def update(self, nets: nn.Module) -> None:
+        """Follow the parameters, faster at the beginning."""
+        self.steps += 1
+        keep = min(EMA, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(list(self.values.values()), [p.detach() for p in nets.parameters()], 1 - keep)
+
+
+def save(nets: Networks, average: Average, folder: Path, state: dict) -> None:
+    """One checkpoint, put in place whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"now.{k}": v for k, v in nets.named_parameters()} | {f"ema.{k}": v for k, v in average.values.items()}
+    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, folder / "new.safetensors")
+    (folder / "new.safetensors").replace(folder / "checkpoint.safetensors")
+    (folder / "state.json").write_text(json.dumps(state, indent=1))
+
+
+def restore(nets: Networks, average: Average, folder: Path) -> dict:
+    """Parameters, their average and the progress; Adam starts afresh."""
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return {"done_s": 0.0, "pictures": 0, "curve": []}
+    tensors = load_file(path)
+    nets.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("now.")}, strict=False)
+    average.values = {k: tensors[f"ema.{k}"] for k in average.values}
+    average.steps = 10_000
+    return json.loads((folder / "state.json").read_text())
+
+
+def rate_at(share: float, step: int) -> float:
+    """Warm-up, level, cosine to 4 % over the last 60 % of the time."""
+    fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (share - 0.4) / 0.6)))
+    return PEAK_RATE * min(1.0, (step + 1) / 200) * max(0.04, fall)
+
+
+def train(data: Path, vae_folder: Path, out: Path, minutes: float, seed: int = 0) -> None:
+    """Run until ``minutes`` of training are done, this run and earlier ones together."""
+    torch.manual_seed(seed)
+    vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    scale = restore_autoencoder(vae, vae_folder)["scaling_factor"]
+    tokenizer = build_tokenizer(vocabulary(), out / "tokenizer")
+    nets = Networks(tokenizer).to(memory_format=torch.channels_last)
+    average = Average(nets)
+    state = restore(nets, average, out)
+    rng = np.random.default_rng([seed, state["pictures"]])
+    window = install(nets.unet)
+    source = Source(data, out / "latents", vae, scale, tokenizer)
+    alphas = architecture.scheduler().alphas_cumprod
+    optimizer = torch.optim.AdamW(nets.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2, foreach=True)
+    began = last_saved = time.monotonic()
+    before, step, running = state["done_s"], 0, 1.0
+    while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
+        size = "half" if share < HALF_SIZE_SHARE else "full"
+        if step % 500 == 0 or not source.ready[size]:
+            source.refresh(size)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(share, step)
+        loss = loss_of(nets, window, source.draw(size, GROUPS[size], rng), alphas, rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
+        optimizer.step()
+        average.update(nets)
+        step += 1
+        state["pictures"] += GROUPS[size] * VIEWS_PER_CHARACTER
+        running = 0.99 * running + 0.01 * float(loss.detach())
+        if time.monotonic() - last_saved > 120:
+            last_saved = time.monotonic()
+            state["done_s"] = before + last_saved - began
+            state["curve"].append({"s": round(state["done_s"]), "pictures": state["pictures"], "size": size, "loss": running})
+            print(json.dumps(state["curve"][-1]), flush=True)
+            save(nets, average, out, state)
+    state["done_s"] = before + time.monotonic() - began
+    save(nets, average, out, state)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=80)
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    train(options.data, options.vae, options.out, options.minutes)

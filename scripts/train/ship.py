@@ -1,0 +1,57 @@
+"""Write the trained networks as a diffusers folder: fp16 safetensors, tokenizer, learnt words.
+
+    python -m scripts.train.ship --vae runs/vae --net runs/diffusion --out third_party/embedded
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from scripts.generator.captions import vocabulary
+from scripts.train import architecture
+from scripts.train.sample import load
+
+INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "safety_checker": [None, None],
+    "feature_extractor": [None, None],
+    "requires_safety_checker": False,
+}
+
+
+def ship(net_folder: Path, vae_folder: Path, out: Path) -> None:
+    """Averaged weights in half precision, in the layout that ``from_pretrained`` opens."""
+    nets, vae, scale, tokenizer = load(net_folder, vae_folder)
+    vae.register_to_config(scaling_factor=scale)
+    for model, name in (
+        (vae, "vae"), (nets.unet, "unet"), (nets.controlnet, "controlnet-parts"), (nets.text_encoder, "text_encoder"),
+    ):  # fmt: skip
+        model.to(torch.float16).to(memory_format=torch.contiguous_format).save_pretrained(out / name)
+    tokenizer.save_pretrained(out / "tokenizer")
+    for name in ("vocab.json", "merges.txt"):
+        (out / "tokenizer" / name).write_bytes((net_folder / "tokenizer" / name).read_bytes())
+    architecture.scheduler().save_pretrained(out / "scheduler")
+    (out / "words.json").write_text(json.dumps(sorted(vocabulary()), indent=0) + "\n")
+    (out / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
+    (out / "training.json").write_text(
+        json.dumps({name: json.loads((folder / "state.json").read_text()) for name, folder in (("vae", vae_folder), ("diffusion", net_folder))})
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--net", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    ship(options.net, options.vae, options.out)
