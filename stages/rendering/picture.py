@@ -1,4 +1,4 @@
-"""Pictures of a mesh for people: unlit texture, grey clay, or wires over clay; supersampled, on white. Nothing here is differentiable."""
+"""Pictures of a mesh for people: unlit texture, grey clay, wires over clay, colours of vertices; supersampled, on white. Nothing here is differentiable."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numba
 import numpy as np
 
 from stages.artifacts.cameras import Camera
-from stages.rendering.zbuffer import interpolate, rasterize
+from stages.rendering.zbuffer import rasterize
 
 Look = Literal["texture", "clay", "wires"]
-_LOOKS: dict[str, int] = {"texture": 0, "clay": 1, "wires": 2}
+_TEXTURE, _COLOURS, _WIRES = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,35 @@ class Surface:
 def draw(surface: Surface, v_pos: np.ndarray, camera: Camera, look: Look = "texture", supersample: int = 2) -> np.ndarray:
     """(height, width, 3) uint8 sRGB picture of ``surface`` with its vertices at ``v_pos`` (V, 3), world frame, on white.
 
-    Each pixel is the mean of ``supersample`` squared bilinear samples. "clay" is lit from the camera; "wires" draws every edge.
+    Each pixel is the mean of ``supersample`` squared samples. "clay" is lit from the camera; "wires" draws every edge on it.
     """
+    if look == "texture":
+        return _picture(surface, v_pos, None, camera, _TEXTURE, supersample)
+    facing = np.maximum(surface.v_nrm @ camera.c2w[:3, 2], 0.0)
+    grey = np.repeat((70 + 150 * facing)[:, None], 3, -1)
+    return _picture(surface, v_pos, grey, camera, _COLOURS if look == "clay" else _WIRES, supersample)
+
+
+def draw_colours(v_pos: np.ndarray, t_pos_idx: np.ndarray, v_rgb: np.ndarray, camera: Camera, supersample: int = 2) -> np.ndarray:
+    """(height, width, 3) uint8 picture of a mesh with an sRGB colour (V, 3) in [0, 1] for each vertex, unlit, on white."""
+    surface = Surface(v_pos, t_pos_idx, np.zeros((1, 2)), t_pos_idx, np.zeros((1, 1, 3), np.uint8))
+    return _picture(surface, v_pos, np.clip(v_rgb, 0, 1) * 255, camera, _COLOURS, supersample)
+
+
+def _picture(surface: Surface, v_pos: np.ndarray, v_rgb: np.ndarray | None, camera: Camera, look: int, supersample: int) -> np.ndarray:
     big = camera.resized(camera.width * supersample, camera.height * supersample)
     v_clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ big.w2clip().T
     tri_id, bary, _ = rasterize(v_clip, surface.t_pos_idx, big.height, big.width)
-    facing = (surface.v_nrm @ camera.c2w[:3, 2]).astype(np.float32)
+    rgb = np.zeros((1, 3), np.float32) if v_rgb is None else np.ascontiguousarray(v_rgb, np.float32)
+    t_pos_idx, t_tex_idx = (np.ascontiguousarray(t, np.int64) for t in (surface.t_pos_idx, surface.t_tex_idx))
     out = np.zeros((camera.height, camera.width, 3), np.uint8)
-    _shade(tri_id, bary, np.ascontiguousarray(surface.t_pos_idx, np.int64), facing, np.ascontiguousarray(surface.t_tex_idx, np.int64),
-           np.ascontiguousarray(surface.v_tex, np.float32), np.ascontiguousarray(surface.kd_u8), _LOOKS[look], supersample, out)
+    _shade(tri_id, bary, t_pos_idx, rgb, t_tex_idx, np.ascontiguousarray(surface.v_tex, np.float32), np.ascontiguousarray(surface.kd_u8),
+           look, supersample, out)
     return out
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _shade(tri_id, bary, t_pos_idx, facing, t_tex_idx, v_tex, kd, look, s, out):
+def _shade(tri_id, bary, t_pos_idx, v_rgb, t_tex_idx, v_tex, kd, look, s, out):
     height, width = out.shape[0], out.shape[1]
     rows, columns = tri_id.shape
     for y in numba.prange(height):
@@ -57,17 +72,18 @@ def _shade(tri_id, bary, t_pos_idx, facing, t_tex_idx, v_tex, kd, look, s, out):
                 if f >= 0:
                     b0, b1 = bary[yy, xx, 0], bary[yy, xx, 1]
                     b2 = 1.0 - b0 - b1
-                    if look == 0:
+                    edge = (xx + 1 < columns and tri_id[yy, xx + 1] != f) or (yy + 1 < rows and tri_id[yy + 1, xx] != f)
+                    if look == _TEXTURE:
                         i, j, m = t_tex_idx[f, 0], t_tex_idx[f, 1], t_tex_idx[f, 2]
                         u = b0 * v_tex[i, 0] + b1 * v_tex[j, 0] + b2 * v_tex[m, 0]
                         v = b0 * v_tex[i, 1] + b1 * v_tex[j, 1] + b2 * v_tex[m, 1]
                         _sample(kd, u, v, colour)
+                    elif look == _WIRES and edge:
+                        colour[0], colour[1], colour[2] = 40.0, 60.0, 110.0
                     else:
-                        n = b0 * facing[t_pos_idx[f, 0]] + b1 * facing[t_pos_idx[f, 1]] + b2 * facing[t_pos_idx[f, 2]]
-                        colour[:] = 70.0 + 150.0 * max(n, 0.0)
-                        edge = (xx + 1 < columns and tri_id[yy, xx + 1] != f) or (yy + 1 < rows and tri_id[yy + 1, xx] != f)
-                        if look == 2 and edge:
-                            colour[0], colour[1], colour[2] = 40.0, 60.0, 110.0
+                        i, j, m = t_pos_idx[f, 0], t_pos_idx[f, 1], t_pos_idx[f, 2]
+                        for c in range(3):
+                            colour[c] = b0 * v_rgb[i, c] + b1 * v_rgb[j, c] + b2 * v_rgb[m, c]
                 for c in range(3):
                     total[c] += colour[c]
             for c in range(3):
@@ -87,13 +103,3 @@ def _sample(kd, u, v, colour):
         top = kd[y0, x0, c] * (1.0 - fx) + kd[y0, x1, c] * fx
         bottom = kd[y1, x0, c] * (1.0 - fx) + kd[y1, x1, c] * fx
         colour[c] = top * (1.0 - fy) + bottom * fy
-
-
-def draw_colours(v_pos: np.ndarray, t_pos_idx: np.ndarray, v_rgb: np.ndarray, camera: Camera, supersample: int = 2) -> np.ndarray:
-    """(height, width, 3) uint8 picture of a mesh with a colour (V, 3) in [0, 1] for each vertex, unlit, on white."""
-    big = camera.resized(camera.width * supersample, camera.height * supersample)
-    v_clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ big.w2clip().T
-    tri_id, bary, _ = rasterize(v_clip, t_pos_idx, big.height, big.width)
-    image = np.where((tri_id >= 0)[..., None], interpolate(v_rgb, t_pos_idx, tri_id, bary), 1.0)
-    mean = image.reshape(camera.height, supersample, camera.width, supersample, 3).mean((1, 3))
-    return np.round(np.clip(mean, 0, 1) * 255).astype(np.uint8)
