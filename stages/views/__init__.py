@@ -1,0 +1,61 @@
+"""Pictures of one character from every camera: diffusion with cross-frame attention, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import StageError
+from pipeline.stage import ModelUse, Stage, StageContext
+from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.views import ViewSet
+from stages.views.settings import ViewsSettings
+
+
+@dataclass(frozen=True)
+class ViewsInputs:
+    """Nothing is needed where the user brings the pictures."""
+
+    conditions: ConditionSet | None
+
+
+def _run(settings: ViewsSettings, inputs: ViewsInputs, context: StageContext) -> ViewSet:
+    if settings.source == "images" and settings.folder is not None:
+        from stages.views.own import adopt
+
+        return adopt(settings.folder, context)
+    if inputs.conditions is None:
+        raise StageError("views are painted from condition pictures, but the conditions stage was left out")
+    from stages.views.paint import paint
+
+    return paint(settings, inputs.conditions, context)
+
+
+def _models(settings: ViewsSettings) -> Sequence[ModelUse]:
+    if settings.source == "images":
+        return ()
+    from third_party import models
+
+    return [models.use(name) for name in dict.fromkeys((settings.model, *(c.model for c in settings.controlnets)))]
+
+
+def _notices(settings: ViewsSettings) -> Sequence[str]:
+    if settings.source == "images":
+        return ()
+    from stages.views.vocabulary import word_notices
+    from third_party import models
+
+    folder = models.find(settings.model)
+    return word_notices(settings.prompt, settings.negative_prompt, settings.model, folder) if folder else ()
+
+
+STAGE = Stage(
+    name="views",
+    version=1,
+    settings=ViewsSettings,
+    inputs=ViewsInputs,
+    output=ViewSet,
+    run=_run,
+    models=_models,
+    notices=_notices,
+)

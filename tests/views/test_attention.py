@@ -120,9 +120,9 @@ def test_what_is_carried_does_not_grow_with_the_number_of_frames() -> None:
 def test_it_fits_a_controlnet_and_refuses_what_has_no_attention() -> None:
     net = tiny_controlnet()
     install(net).begin(plan_chunks(ring_windows([2]), 2)[0])
-    residuals, middle = net(torch.randn(2, 4, 8, 6), 10, torch.randn(2, 5, 24), torch.rand(2, 3, 16, 12), return_dict=False)
+    residuals, middle = net(torch.randn(2, 4, 8, 6), 10, torch.randn(2, 5, 24), torch.rand(2, 3, 64, 48), return_dict=False)
     assert len(residuals) == 4 and middle.shape == (2, 32, 4, 3)
     with pytest.raises(ValueError, match="no self-attention"):
         install(torch.nn.Linear(2, 2))
     with pytest.raises(ValueError, match="whole number of copies"):
-        net(torch.randn(3, 4, 8, 6), 10, torch.randn(3, 5, 24), torch.rand(3, 3, 16, 12))
+        net(torch.randn(3, 4, 8, 6), 10, torch.randn(3, 5, 24), torch.rand(3, 3, 64, 48))

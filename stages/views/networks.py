@@ -1,0 +1,73 @@
+"""Opens Stable Diffusion models from folders in diffusers' layout: safetensors only, from this machine only.
+
+One path for the embedded models and for SD 1.5: everything that differs stands in the folders' own config files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
+
+from pipeline.errors import MissingError
+
+PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+N = TypeVar("N", bound=nn.Module)
+
+
+@dataclass
+class Networks:
+    """A Stable Diffusion model and its ControlNets, ready to be called. ``scheduler_config`` is the model's own."""
+
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    unet: UNet2DConditionModel
+    controlnets: list[ControlNetModel]
+    scheduler_config: dict[str, Any]
+
+    @property
+    def factor(self) -> int:
+        """Pixels per latent, each way."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+
+def open_networks(folder: Path, controlnets: Sequence[Path], device: str, dtype: torch.dtype) -> Networks:
+    """All networks in evaluation mode on ``device``: UNet and ControlNets in ``dtype``, text model float32.
+
+    The VAE is float32 unless ``dtype`` is float16. Raises MissingError naming what is not there.
+    """
+    transformers_logging.disable_progress_bar()
+    missing = [part for part in PARTS if not (folder / part).is_dir()]
+    if missing:
+        raise MissingError(f"{folder} is no Stable Diffusion model in diffusers' layout: it lacks {', '.join(missing)}/")
+    vae_dtype = dtype if dtype == torch.float16 else torch.float32
+    return Networks(
+        vae=_open(AutoencoderKL, folder / "vae", vae_dtype, device),
+        text_encoder=_open(CLIPTextModel, folder / "text_encoder", torch.float32, device),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        unet=_open(UNet2DConditionModel, folder / "unet", dtype, device),
+        controlnets=[_open(ControlNetModel, path, dtype, device) for path in controlnets],
+        scheduler_config=json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")),
+    )
+
+
+def _open(kind: type[N], folder: Path, dtype: torch.dtype, device: str) -> N:
+    stem = "model" if kind is CLIPTextModel else "diffusion_pytorch_model"
+    variant = None
+    if not (folder / f"{stem}.safetensors").is_file():
+        if not (folder / f"{stem}.fp16.safetensors").is_file():
+            raise MissingError(f"{folder} holds no {stem}.safetensors; weights in other formats are not opened")
+        variant = "fp16"
+    name = "dtype" if kind is CLIPTextModel else "torch_dtype"
+    network = kind.from_pretrained(folder, use_safetensors=True, local_files_only=True, variant=variant, **{name: dtype})
+    network.requires_grad_(False)
+    return network.eval().to(device)

@@ -1,0 +1,33 @@
+"""A user's finished pictures as a view set: any folder with cameras in the NeRF, instant-ngp or nerfstudio form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.stage import StageContext
+from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.views import ViewSet, write_view_cameras
+
+SHEET_LIMIT = 64
+
+
+def adopt(folder: Path, context: StageContext) -> ViewSet:
+    """Copy the pictures of ``folder``, as PNG with their alpha, and its cameras, rings and splits into ``context.out``.
+
+    Raises ArtifactError naming the file if a camera, a picture or its size is wrong.
+    """
+    theirs = ViewSet.open(folder)
+    theirs.validate()
+    context.progress.start("reading pictures", len(theirs.frames))
+    extras = []
+    for frame in theirs.frames:
+        name = frame.camera.name
+        write_png(context.out / "images" / f"{name}.png", to_u8(theirs.image(name)))
+        known = {key: frame.extra[key] for key in ("ring", "azimuth_deg") if key in frame.extra}
+        extras.append(known | {"split": theirs.split(name)})
+        context.progress.advance()
+    write_view_cameras(context.out, theirs.cameras, extras)
+    views = ViewSet.open(context.out)
+    shown = views.names[:SHEET_LIMIT]
+    write_png(context.out / "preview" / "contact_sheet.png", contact_sheet([views.image(n) for n in shown], 8, shown))
+    return views

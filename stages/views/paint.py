@@ -1,0 +1,206 @@
+"""The views stage: from condition pictures and a prompt to one picture of the character for each camera."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.errors import StageError
+from pipeline.stage import StageContext
+from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.views import ViewSet, write_view_cameras
+from stages.views.control import ControlBranch
+from stages.views.denoise import Denoiser, Frames
+from stages.views.networks import Networks, open_networks
+from stages.views.noise import frame_noise
+from stages.views.prompts import fitted, frame_prompt
+from stages.views.schedule import make_scheduler
+from stages.views.settings import ViewsSettings
+from stages.views.text import embed, fits
+from stages.views.vocabulary import word_notices
+from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
+from third_party import models
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+GLIMPSE_STEPS = 6
+
+
+def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageContext) -> ViewSet:
+    """Fill ``context.out`` with ``images/<name>.png``, ``transforms.json``, ``views.json`` and a preview."""
+    torch.set_num_threads(context.threads)
+    folder = models.locate(settings.model)
+    for notice in word_notices(settings.prompt, settings.negative_prompt, settings.model, folder):
+        context.warn(notice)
+    networks = open_networks(
+        folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device)
+    )
+    chunk = _chunk_size(settings, conditions, context)
+    prompts = frame_prompts(settings, conditions, networks, context.warn)
+    frames = _frames(settings, conditions, networks, prompts)
+    denoiser = make_denoiser(settings, networks, context)
+    _remember_conditions(settings, conditions, denoiser.branches, context)
+    noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
+    watched, watched_steps = _watched(conditions, settings.steps)
+    total = settings.steps * -(-len(frames.names) // chunk)
+    context.progress.start("denoising", total)
+    context.progress.advance(denoiser.steps_done() * (total // settings.steps))
+    latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
+    _write_pictures(latents, conditions, networks, context)
+    _write_description(settings, conditions, prompts, chunk, denoiser, context.out)
+    views = ViewSet.open(context.out)
+    _write_preview(views, glimpses, networks, context.out / "preview")
+    return views
+
+
+def number_format(settings: ViewsSettings, device: str) -> torch.dtype:
+    """The networks' number format; "auto" is float32 on a CPU and float16 on a GPU."""
+    if settings.dtype == "auto":
+        return torch.float32 if device == "cpu" else torch.float16
+    return DTYPES[settings.dtype]
+
+
+def places(conditions: ConditionSet) -> list[tuple[str, int]]:
+    """(ring, index in it) of every frame, in order. Raises StageError if a ring's frames do not follow one another."""
+    found = [(ring, i) for ring, members in conditions.rings.items() for i in range(len(members))]
+    if [i for members in conditions.rings.values() for i in members] != list(range(len(found))):
+        raise StageError(f"{conditions.folder}: the frames of its rings are mixed; each ring's must follow one another")
+    return found
+
+
+def frame_windows(settings: ViewsSettings, counts: Sequence[int]) -> Windows:
+    """The windows that the settings ask for, for rings of ``counts`` frames."""
+    return {"sliding": ring_windows, "none": alone_windows, "full": full_windows}[settings.window](counts)
+
+
+def latent_shape(conditions: ConditionSet, networks: Networks) -> tuple[int, int, int]:
+    """(channels, h, w) of a frame's latents. Raises StageError if pictures differ in size or the size does not divide."""
+    sizes = {(c.width, c.height) for c in conditions.cameras}
+    factor = networks.factor
+    width, height = next(iter(sizes))
+    if len(sizes) != 1 or width % factor or height % factor:
+        listed = ", ".join(f"{w} x {h}" for w, h in sorted(sizes))
+        raise StageError(f"condition pictures are {listed}; one size, a multiple of {factor} each way, was expected")
+    return networks.unet.config.in_channels, height // factor, width // factor
+
+
+def frame_prompts(
+    settings: ViewsSettings, conditions: ConditionSet, networks: Networks, warn: Callable[[str], None]
+) -> list[str]:
+    """The text of each frame; a prompt that the text model cannot read to its end is cut before the words for ring and view."""
+    texts = []
+    for (ring, _), camera in zip(places(conditions), conditions.cameras, strict=True):
+        whole = lambda prompt, ring=ring, camera=camera: frame_prompt(settings, ring, camera.azimuth_deg, prompt)  # noqa: E731
+        kept, lost = fitted(settings.prompt, whole, lambda text: fits(networks.tokenizer, text))
+        if lost:
+            warn(f"the prompt is longer than the {networks.tokenizer.model_max_length} tokens that the model reads; it never saw: {lost}")
+        texts.append(whole(kept))
+    if not fits(networks.tokenizer, settings.negative_prompt):
+        warn(f"the negative prompt is longer than the {networks.tokenizer.model_max_length} tokens that the model reads; its end was cut")
+    return texts
+
+
+def make_denoiser(settings: ViewsSettings, networks: Networks, context: StageContext) -> Denoiser:
+    """The sampling that the settings describe, its solver set to the first step."""
+    scheduler = make_scheduler(settings.scheduler, networks.scheduler_config)
+    scheduler.set_timesteps(settings.steps)
+    branches = [
+        ControlBranch(network, c.scale, c.start, c.end, str(i))
+        for i, (network, c) in enumerate(zip(networks.controlnets, settings.controlnets, strict=True))
+    ]
+    return Denoiser(
+        networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
+        settings.controlnet_window,
+    )
+
+
+def decode(networks: Networks, latents: Tensor) -> np.ndarray:
+    """(4, h, w) latents -> (H, W, 3) uint8 sRGB picture."""
+    config = networks.vae.config
+    scaled = latents[None].to(networks.vae.device, networks.vae.dtype) / config.scaling_factor + (config.shift_factor or 0.0)
+    with torch.inference_mode():
+        picture = networks.vae.decode(scaled).sample[0]
+    return to_u8((picture.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
+
+
+def _chunk_size(settings: ViewsSettings, conditions: ConditionSet, context: StageContext) -> int:
+    """Frames per chunk; chosen once, so that a resumed run cuts as it began."""
+    count = len(conditions.cameras)
+    if settings.window == "full":
+        return count
+    kept = context.checkpoint.load("chunk.json", lambda path: int(json.loads(path.read_text(encoding="utf-8"))))
+    if kept is not None:
+        return kept
+    chunk = min(count, settings.chunk or (4 if context.device == "cpu" else 8))
+    context.checkpoint.save("chunk.json", lambda path: path.write_text(json.dumps(chunk), encoding="utf-8") and None)
+    return chunk
+
+
+def _frames(settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str]) -> Frames:
+    texts = list(dict.fromkeys([settings.negative_prompt, *prompts]))
+    embeddings = embed(networks.tokenizer, networks.text_encoder, texts, settings.clip_skip)
+    return Frames(
+        names=conditions.names,
+        windows=frame_windows(settings, [len(members) for members in conditions.rings.values()]),
+        texts=embeddings,
+        prompt_rows=[texts.index(text) for text in prompts],
+        negative_rows=[0] * len(prompts),
+    )
+
+
+def _remember_conditions(
+    settings: ViewsSettings, conditions: ConditionSet, branches: Sequence[ControlBranch], context: StageContext
+) -> None:
+    for branch, chosen in zip(branches, settings.controlnets, strict=True):
+        for name in conditions.names:
+            branch.remember(
+                context.checkpoint, name,
+                lambda name=name, kind=chosen.kind: torch.from_numpy(conditions.image(kind, name)).permute(2, 0, 1),
+            )
+
+
+def _watched(conditions: ConditionSet, steps: int) -> tuple[list[int], list[int]]:
+    """Frames and steps for the strip that shows the denoising: each ring's front, the body's side and back."""
+    frames = []
+    for members in conditions.rings.values():
+        frames += [members[0]] if frames else [members[i * len(members) // 4] for i in range(3)]
+    count = min(GLIMPSE_STEPS, steps)
+    return list(dict.fromkeys(frames)), sorted({round(i * (steps - 1) / max(1, count - 1)) for i in range(count)})
+
+
+def _write_pictures(latents: Tensor, conditions: ConditionSet, networks: Networks, context: StageContext) -> None:
+    context.progress.start("decoding", len(conditions.cameras))
+    extras = []
+    for (ring, _), camera, latent in zip(places(conditions), conditions.cameras, latents, strict=True):
+        write_png(context.out / "images" / f"{camera.name}.png", decode(networks, latent))
+        extras.append({"ring": ring, "azimuth_deg": round(camera.azimuth_deg, 9) % 360.0})
+        context.progress.advance()
+    write_view_cameras(context.out, conditions.cameras, extras)
+
+
+def _write_description(
+    settings: ViewsSettings, conditions: ConditionSet, prompts: Sequence[str], chunk: int, denoiser: Denoiser, out: Path
+) -> None:
+    folder = models.locate(settings.model)
+    document = {
+        "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
+        "guidance_scale": settings.guidance_scale, "window": settings.window, "chunk": chunk,
+        "evaluations_per_view_and_step": denoiser.copies, "negative_prompt": settings.negative_prompt,
+        "words_unknown": word_notices(settings.prompt, settings.negative_prompt, settings.model, folder),
+        "prompts": dict(zip(conditions.names, prompts, strict=True)),
+    }
+    (out / "views.json").write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _write_preview(views: ViewSet, glimpses: dict[int, Tensor], networks: Networks, preview: Path) -> None:
+    write_png(preview / "contact_sheet.png", contact_sheet([views.image(n) for n in views.names], 8, views.names))
+    if glimpses:
+        strip = [[decode(networks, latent) for latent in glimpses[step]] for step in sorted(glimpses)]
+        labels = [f"step {step + 1}" for step in sorted(glimpses)]
+        rows = [picture for row in zip(*strip, strict=True) for picture in row]
+        write_png(preview / "denoising.png", contact_sheet(rows, len(strip), labels * (len(rows) // len(strip))))

@@ -1,0 +1,102 @@
+"""Settings of the views stage."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, model_validator
+
+RING_SUFFIX = {"body": "full body", "head": "close-up"}
+
+
+class ViewSuffix(BaseModel):
+    """Words added to the prompt by the direction from which a frame looks; sectors of 45 degrees, the same on both sides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    front: str = Field("front view", max_length=200, description="Within 22.5 degrees of the face.")
+    angle_front: str = Field("angle-front view", max_length=200, description="Around 45 degrees.")
+    side: str = Field("side view", max_length=200, description="Around 90 degrees.")
+    angle_back: str = Field("angle-back view", max_length=200, description="Around 135 degrees.")
+    back: str = Field("back view", max_length=200, description="Within 22.5 degrees of the back.")
+
+
+class ControlNetSettings(BaseModel):
+    """One ControlNet and the pictures that it is fed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1, description="Name in `models.toml`, `embedded/<part>`, or a folder in diffusers' layout.")
+    kind: Literal["openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo", "mask"] = Field(
+        description="Kind of condition picture; conditions must render it."
+    )
+    scale: float = Field(1.0, ge=0, le=4, description="Weight of this ControlNet's residuals.")
+    start: float = Field(0.0, ge=0, le=1, description="Share of the steps after which it sets in.")
+    end: float = Field(1.0, ge=0, le=1, description="Share of the steps after which it is silent.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(f"start {self.start} lies behind end {self.end}")
+        return self
+
+
+class ViewsSettings(BaseModel):
+    """How the pictures of the character are painted, or where finished ones lie."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["diffusion", "images"] = Field(
+        "diffusion", description="`diffusion` paints the views; `images` takes the finished pictures in `folder`."
+    )
+    folder: DirectoryPath | None = Field(
+        None,
+        description="With `source: images`: a folder with transforms.json, or transforms_{train,val,test}.json, and the pictures.",
+    )
+    prompt: str = Field("1girl", min_length=1, max_length=2000, description="What the character looks like (the run's prompt).")
+    negative_prompt: str = Field("", max_length=2000, description="What must not appear (the run's negative prompt).")
+    seed: int = Field(0, ge=0, lt=2**31, description="The noise of a frame follows from it, its ring and its index alone.")
+
+    model: str = Field(
+        "embedded", min_length=1, description="Stable Diffusion model: a name in `models.toml`, `embedded`, or a folder in diffusers' layout."
+    )
+    controlnets: tuple[ControlNetSettings, ...] = Field(
+        (ControlNetSettings(model="embedded/controlnet-parts", kind="parts"),), description="ControlNets; their residuals add up."
+    )
+    residual_decay: float = Field(
+        1.0, gt=0, le=1, description="Residual i of n is weighted with decay^(n-1-i): below 1, fine levels are left freer."
+    )
+    scheduler: Literal["dpmpp_2m_karras", "unipc", "ddim"] = Field("dpmpp_2m_karras", description="Solver of the denoising.")
+    steps: int = Field(20, ge=1, le=1000, description="Denoising steps.")
+    guidance_scale: float = Field(
+        5.0, ge=1, le=50, description="Weight of the prompt against the negative prompt (classifier-free guidance); 1 turns guidance off."
+    )
+    window: Literal["sliding", "none", "full"] = Field(
+        "sliding",
+        description="Frames that a frame's self-attention sees: first, previous and itself; only itself; all (memory grows with the views).",
+    )
+    controlnet_window: bool = Field(False, description="The ControlNets' self-attention sees the window too.")
+    shared_noise: float = Field(
+        0.0, ge=0, le=1, description="Share (of the variance) of the starting noise that all frames have in common."
+    )
+
+    prompt_prefix: str = Field("", max_length=500, description="Put before every prompt.")
+    prompt_suffix: ViewSuffix = Field(ViewSuffix(), description="Words added by the direction from which a frame looks.")
+    ring_suffix: dict[str, str] = Field(RING_SUFFIX, description="Words added by ring.")
+    clip_skip: int = Field(0, ge=0, le=8, description="Layers of the text model left out at its end.")
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Number format of the networks; `auto` is float32 on a CPU and float16 on a GPU."
+    )
+    chunk: int = Field(
+        0, ge=0, le=1000, description="Frames that go through the network at once; sets the memory. 0 chooses by device: 4 on a CPU, 8 on a GPU."
+    )
+    background: float = Field(1.0, ge=0, le=1, description="Grey level that the pictures are meant to have behind the figure.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.source == "images" and self.folder is None:
+            raise ValueError("source: images needs a folder with pictures and cameras")
+        if self.source == "diffusion" and self.folder is not None:
+            raise ValueError("a folder is given, but source is diffusion; write source: images")
+        return self

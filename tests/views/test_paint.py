@@ -1,0 +1,176 @@
+"""The stage as a whole, on tiny models: chunks, kills, evaluations, what it writes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.checkpoint import Checkpoint
+from pipeline.errors import StageError
+from pipeline.progress import SilentProgress
+from pipeline.runner import run_stage as run_stage_with
+from pipeline.stage import StageContext
+from stages.artifacts.conditions import ConditionSet
+from stages.views import STAGE, ViewsInputs
+from stages.views.control import ControlBranch
+from stages.views.denoise import Denoiser
+from stages.views.paint import _frames, frame_prompts, latent_shape, make_denoiser, places
+from stages.views.networks import open_networks
+from stages.views.noise import frame_noise
+from stages.views.settings import ControlNetSettings, ViewsSettings
+from tests.views.tiny import write_conditions
+from third_party import models
+
+Build = Callable[..., ViewsSettings]
+run_stage = partial(run_stage_with, threads=1)
+
+
+def context_in(folder: Path) -> StageContext:
+    (folder / "out").mkdir(parents=True, exist_ok=True)
+    return StageContext(
+        out=folder / "out", work=folder, log=logging.getLogger("test"), progress=SilentProgress(), backends={},
+        checkpoint=Checkpoint(folder / "checkpoint"),
+    )
+
+
+def sample(settings: ViewsSettings, conditions: ConditionSet, folder: Path, chunk: int) -> tuple[torch.Tensor, Denoiser]:
+    from stages.views.paint import _remember_conditions
+
+    context = context_in(folder)
+    networks = open_networks(
+        models.locate(settings.model), [models.locate(c.model) for c in settings.controlnets], "cpu", torch.float32
+    )
+    frames = _frames(settings, conditions, networks, frame_prompts(settings, conditions, networks, context.warn))
+    denoiser = make_denoiser(settings, networks, context)
+    _remember_conditions(settings, conditions, denoiser.branches, context)
+    noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
+    return denoiser.run(frames, noise, chunk, lambda: None)[0], denoiser
+
+
+@pytest.mark.parametrize("scheduler", ["dpmpp_2m_karras", "unipc", "ddim"])
+def test_final_latents_are_the_same_for_every_chunk_size(
+    scheduler: str, settings: Build, conditions: ConditionSet, tmp_path: Path
+) -> None:
+    chosen = settings(scheduler=scheduler, steps=4, controlnet_window=True)
+    whole, denoiser = sample(chosen, conditions, tmp_path / "whole", 8)
+    assert denoiser.evaluations == 8 * 4 * 2  # one per frame and step, twice for guidance
+    for chunk in (1, 3):
+        cut, denoiser = sample(chosen, conditions, tmp_path / f"cut{chunk}", chunk)
+        assert (cut - whole).abs().max() < 1e-4 and denoiser.evaluations == 8 * 4 * 2
+    alone, _ = sample(settings(scheduler=scheduler, steps=4, window="none"), conditions, tmp_path / "alone", 8)
+    assert (alone - whole).abs().max() > 1e-2  # the window matters
+
+
+def test_a_frame_does_not_depend_on_the_frames_after_it(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    fewer = write_conditions(tmp_path / "fewer", body=3, head=0)
+    for name in ("body_00", "body_01", "body_02"):
+        for kind in ("parts", "depth"):
+            (fewer.folder / kind / f"{name}.png").write_bytes((conditions.folder / kind / f"{name}.png").read_bytes())
+    text = {"prompt_suffix": {k: "" for k in ("front", "angle_front", "side", "angle_back", "back")}}
+    many, _ = sample(settings(**text), conditions, tmp_path / "many", 8)
+    few, _ = sample(settings(**text), fewer, tmp_path / "few", 3)
+    torch.testing.assert_close(few, many[:3], rtol=0, atol=1e-4)
+
+
+def test_it_writes_pictures_cameras_description_and_preview(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    views = run_stage(STAGE, settings(), ViewsInputs(conditions), tmp_path / "out")
+    assert views.names == conditions.names and views.rings == {"body": [0, 1, 2, 3, 4], "head": [5, 6, 7]}
+    assert views.image("head_02").shape == (48, 32, 3)
+    for ours, theirs in zip(views.cameras, conditions.cameras, strict=True):
+        assert (ours.c2w == theirs.c2w).all() and ours.fx == theirs.fx
+    assert views.description["evaluations_per_view_and_step"] == 2
+    assert views.description["prompts"]["head_00"] == "girl, red hair, close-up, front view"
+    assert {p.name for p in (tmp_path / "out" / "preview").iterdir()} == {"contact_sheet.png", "denoising.png"}
+
+
+@pytest.mark.parametrize("scheduler", ["dpmpp_2m_karras", "unipc", "ddim"])
+def test_a_killed_run_ends_in_the_same_bytes(
+    scheduler: str, settings: Build, conditions: ConditionSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(scheduler=scheduler, steps=5, chunk=4)
+    payload = lambda: {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}  # noqa: E731
+    run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
+    undisturbed = payload()
+
+    class Killed(Exception):
+        pass
+
+    calls, chunk_of = [], Denoiser._chunk
+
+    def deadly(self: Denoiser, *arguments: object) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) in (5, 9):  # in the third step's first chunk, then in the fourth step's second
+            raise Killed
+        return chunk_of(self, *arguments)
+
+    monkeypatch.setattr(Denoiser, "_chunk", deadly)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
+    run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
+    assert len(calls) == 5 * 2 + 1 + 2  # nothing but the chunks of the two broken steps was done twice
+    assert payload() == undisturbed
+
+
+def test_a_resumed_run_cuts_as_it_began(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "work" / "checkpoint").save("chunk.json", lambda path: path.write_text("2") and None)
+    views = run_stage(STAGE, settings(), ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
+    assert views.description["chunk"] == 2
+
+
+def test_controlnets_add_up_with_their_weights(settings: Build, model_folder: Path, conditions: ConditionSet, tmp_path: Path) -> None:
+    parts, depth = (str(model_folder / f"controlnet-{kind}") for kind in ("parts", "depth"))
+    one = {"model": parts, "kind": "parts"}
+    silent = {"model": depth, "kind": "depth", "scale": 0.0}
+    results = [
+        sample(settings(controlnets=controls), conditions, tmp_path / str(i), 8)[0]
+        for i, controls in enumerate([(one,), (one, silent), (one, silent | {"scale": 1.0}), (one, silent | {"scale": 1.0, "start": 1.0})])
+    ]
+    torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(results[3], results[0], rtol=0, atol=1e-5)
+    assert (results[2] - results[0]).abs().max() > 1e-2
+
+
+def test_a_controlnet_speaks_in_its_share_of_the_steps(model_folder: Path) -> None:
+    network = open_networks(model_folder, [model_folder / "controlnet-parts"], "cpu", torch.float32).controlnets[0]
+    branch = ControlBranch(network, 1.0, 0.25, 0.75, "0")
+    assert [branch.speaks(i, 4) for i in range(4)] == [False, True, True, False]
+
+
+def test_without_conditions_it_says_what_is_missing(settings: Build, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="conditions stage was left out"):
+        run_stage(STAGE, settings(), ViewsInputs(None), tmp_path / "out")
+    odd = write_conditions(tmp_path / "odd", width=36)
+    with pytest.raises(StageError, match="36 x 48; one size, a multiple of 8"):
+        run_stage(STAGE, settings(), ViewsInputs(odd), tmp_path / "out")
+
+
+def test_words_never_learnt_stand_in_the_description(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    chosen = settings(prompt="girl, redd hair, zeppelin", steps=1)
+    views = run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
+    (notice,) = views.description["words_unknown"]
+    assert "'redd' (near: red)" in notice and "'zeppelin'" in notice
+    assert list(STAGE.notices(chosen)) == [notice]
+
+
+def test_models_enter_the_key_by_their_contents(settings: Build, model_folder: Path) -> None:
+    whole, part = STAGE.models(settings())
+    assert len(whole.revision) == len(part.revision) == 64 and whole.revision != part.revision
+    assert part.revision == models.folder_digest(model_folder / "controlnet-parts")
+    assert json.dumps(whole.name) == json.dumps(model_folder.name)
+    assert STAGE.models(ViewsSettings(source="images", folder=model_folder)) == ()
+
+
+def test_settings_refuse_contradictions(model_folder: Path) -> None:
+    with pytest.raises(ValueError, match="needs a folder"):
+        ViewsSettings(source="images")
+    with pytest.raises(ValueError, match="write source: images"):
+        ViewsSettings(folder=model_folder)
+    with pytest.raises(ValueError, match="lies behind"):
+        ControlNetSettings(model="x", kind="parts", start=0.5, end=0.4)

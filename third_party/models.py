@@ -1,0 +1,145 @@
+"""Where models lie on this machine. Reads ``models.toml``; nothing here but ``fetch`` touches the network.
+
+A model is named in one of three ways: ``embedded`` or ``embedded/<part>`` (shipped with the project), a name in
+``models.toml``, or a folder. A model of the registry is looked for in the folder of fetched models and in Hugging Face's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pipeline.errors import ConfigError, MissingError
+from pipeline.stage import ModelUse
+
+HERE = Path(__file__).parent
+EMBEDDED = HERE / "embedded"
+VARIABLE = "PIPELINE_MODELS"
+MARKERS = ("model_index.json", "config.json", "diffusion_pytorch_model.safetensors", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of ``models.toml``. ``files`` maps paths in the repository to SHA-256, "" where the maintainers verified none."""
+
+    name: str
+    repository: str
+    revision: str
+    licence: str
+    purpose: str
+    size_gb: float
+    files: dict[str, str]
+
+
+@cache
+def registry() -> dict[str, Model]:
+    """Every model of others that is known, by name."""
+    with (HERE / "models.toml").open("rb") as file:
+        return {name: Model(name=name, **entry) for name, entry in tomllib.load(file).items()}
+
+
+def models_folder() -> Path:
+    """Where fetched models are kept: the variable PIPELINE_MODELS, else the user's data folder."""
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE]).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "character-pipeline" / "models"
+
+
+def find(name: str) -> Path | None:
+    """The folder of a model, or None if it is not on this machine. Raises ConfigError for a name that means nothing."""
+    if name == "embedded" or name.startswith("embedded/"):
+        folder = EMBEDDED / name.removeprefix("embedded").strip("/")
+        return folder if _holds_model(folder) else None
+    if name in registry():
+        model = registry()[name]
+        return next((folder for folder in _places(model) if all((folder / file).is_file() for file in model.files)), None)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    raise ConfigError(
+        f"model {name!r}: expected embedded, embedded/<part>, a folder in diffusers' layout, or one of {', '.join(registry())}"
+    )
+
+
+def locate(name: str) -> Path:
+    """The folder of a model. Raises MissingError, with the command that mends it, or ConfigError."""
+    folder = find(name)
+    if folder is None and name in registry():
+        model = registry()[name]
+        raise MissingError(
+            f"model {name!r} ({model.repository}, {model.size_gb:g} GB, {model.licence}) is not on this machine; "
+            f"`python -m pipeline models fetch {name}` downloads it to {models_folder()}"
+        )
+    if folder is None:
+        raise MissingError(f"model {name!r} was expected in {EMBEDDED}; restore third_party/embedded from the repository")
+    return folder
+
+
+def use(name: str) -> ModelUse:
+    """What the stage's key and the report say of a model: its pinned revision, or the digest of what lies in the folder."""
+    folder = locate(name)
+    if name in registry():
+        model = registry()[name]
+        return ModelUse(name, model.revision, model.licence)
+    embedded = name == "embedded" or name.startswith("embedded/")
+    return ModelUse(name if embedded else folder.name, folder_digest(folder), "Apache-2.0" if embedded else "the user's own")
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over names and contents of the files that models are made of (JSON, text, safetensors), in order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in (".json", ".txt", ".safetensors"):
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def verify(name: str) -> list[str]:
+    """What is wrong with the fetched files of a registered model: one sentence each; files without a known digest are passed."""
+    folder = locate(name)
+    problems = []
+    for file, expected in registry()[name].files.items():
+        with (folder / file).open("rb") as stream:
+            got = hashlib.file_digest(stream, "sha256").hexdigest()
+        if expected and got != expected:
+            problems.append(f"{folder / file}: SHA-256 is {got}, expected {expected}; delete it and fetch it again")
+    return problems
+
+
+def fetch(name: str, say: Callable[[str], None] = print) -> Path:
+    """Download a registered model at its pinned revision and check it. The one function here that uses the network.
+
+    Raises ConfigError for an unknown name, MissingError if a file that came is not the one expected.
+    """
+    if name not in registry():
+        raise ConfigError(f"model {name!r} is not in models.toml; it knows {', '.join(registry())}")
+    from huggingface_hub import snapshot_download
+
+    model = registry()[name]
+    say(f"{model.repository} at {model.revision}: {model.size_gb:g} GB, {model.licence}")
+    snapshot_download(
+        model.repository, revision=model.revision, allow_patterns=list(model.files), local_dir=models_folder() / name
+    )
+    problems = verify(name)
+    if problems:
+        raise MissingError("; ".join(problems))
+    return locate(name)
+
+
+def _places(model: Model) -> list[Path]:
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    cached = hub / f"models--{model.repository.replace('/', '--')}" / "snapshots" / model.revision
+    return [models_folder() / model.name, cached]
+
+
+def _holds_model(folder: Path) -> bool:
+    return folder.is_dir() and any((folder / marker).is_file() for marker in MARKERS)
