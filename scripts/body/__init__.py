@@ -1,0 +1,1 @@
+"""The base body, modelled in code: ``python -m scripts.body.build`` writes the asset that ``stages.conditions.body`` ships."""

@@ -1,0 +1,87 @@
+"""Skin weights from regions and joints: how far a vertex has gone down its chain of bones, smoothed along the surface."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from scripts.body.skeleton import FINGERS
+from stages.artifacts.body import Skeleton
+
+# half width of the blend at the head of each bone, metres
+BLEND_M = {
+    "spine": 0.055, "chest": 0.055, "upperChest": 0.055, "neck": 0.030, "head": 0.030,
+    "UpperArm": 0.040, "LowerArm": 0.030, "Hand": 0.018, "UpperLeg": 0.060, "LowerLeg": 0.042, "Foot": 0.026, "Toes": 0.016,
+}
+FINGER_BLEND_M = 0.006
+
+
+def chain(region: str) -> list[str]:
+    """Bones that a vertex of a region passes on its way from the root."""
+    if region == "trunk":
+        return ["hips", "spine", "chest", "upperChest", "neck", "head"]
+    if region == "jaw":
+        return ["head", "jaw"]
+    kind, side = region.rsplit("_", 1)
+    s = {"l": "left", "r": "right"}[side]
+    if kind == "eye":
+        return [s + "Eye"]
+    if kind == "arm":
+        return [s + "Shoulder", s + "UpperArm", s + "LowerArm", s + "Hand"]
+    if kind == "leg":
+        return ["hips", s + "UpperLeg", s + "LowerLeg", s + "Foot", s + "Toes"]
+    finger = kind.capitalize()
+    if finger not in FINGERS:
+        raise ValueError(f"unknown region {region!r}")
+    links = ("Metacarpal", "Proximal", "Distal") if finger == "Thumb" else ("Proximal", "Intermediate", "Distal")
+    return [s + "Hand", *(s + finger + link for link in links)]
+
+
+def descent(points: np.ndarray, skeleton: Skeleton, bone: str) -> np.ndarray:
+    """(N,) smooth 0..1: how far beyond the head of ``bone`` the points lie, along the bisector of it and its parent."""
+    j = skeleton.index(bone)
+    ahead = _unit(skeleton.tails[j] - skeleton.heads[j])
+    p = int(skeleton.parents[j])
+    behind = _unit(skeleton.heads[j] - skeleton.heads[p]) if not bone.endswith("UpperLeg") else ahead
+    width = BLEND_M.get(bone.removeprefix("left").removeprefix("right"), FINGER_BLEND_M)
+    s = np.clip(((points - skeleton.heads[j]) @ _unit(ahead + behind) / width + 1.0) / 2.0, 0.0, 1.0)
+    return s * s * (3.0 - 2.0 * s)
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+    return v / np.linalg.norm(v)
+
+
+def skin_weights(
+    points: np.ndarray, regions: list[str], quads: np.ndarray, skeleton: Skeleton, rounds: int = 6
+) -> np.ndarray:
+    """(V, J) weights, at most four per row, rows sum to 1."""
+    w = np.zeros((len(points), len(skeleton.names)))
+    tags = np.array(regions)
+    for region in sorted(set(regions)):
+        rows = np.flatnonzero(tags == region)
+        bones = chain(region)
+        reached = np.ones(len(rows))
+        for k, bone in enumerate(bones):
+            beyond = descent(points[rows], skeleton, bones[k + 1]) if k + 1 < len(bones) else np.zeros(len(rows))
+            w[rows, skeleton.index(bone)] = reached * (1.0 - beyond)
+            reached = reached * beyond
+    return four_largest(smoothed(w, quads, rounds))
+
+
+def smoothed(w: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
+    """Weights averaged along the edges ``rounds`` times, half old and half neighbours."""
+    n = len(w)
+    a, b = quads.ravel(), np.roll(quads, -1, axis=1).ravel()
+    link = sp.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (n, n)).tocsr()
+    mean = sp.diags(1.0 / np.maximum(np.asarray(link.sum(1)).ravel(), 1.0)) @ link
+    for _ in range(rounds):
+        w = 0.5 * w + 0.5 * (mean @ w)
+    return w
+
+
+def four_largest(w: np.ndarray) -> np.ndarray:
+    """Rows cut to their four largest entries and made to sum to 1."""
+    cut = np.sort(w, axis=1)[:, -4][:, None]
+    kept = np.where((w >= cut) & (w > 1e-4), w, 0.0)
+    return kept / kept.sum(1, keepdims=True)
