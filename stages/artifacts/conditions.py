@@ -141,11 +141,17 @@ class ConditionSet:
             raise ArtifactError(self.folder / "body.safetensors", "has skin weights that do not sum to 1", _REMEDY)
 
 
-def write_cameras(folder: Path, rings: Mapping[str, Sequence[Camera]], kind: str) -> None:
-    """``transforms.json`` with the rings one after the other; ``kind`` is the folder that ``file_path`` points into."""
+def write_cameras(
+    folder: Path, rings: Mapping[str, Sequence[Camera]], kind: str, extras: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """``transforms.json`` with the rings one after the other; ``kind`` is the folder that ``file_path`` points into.
+
+    ``extras``: view name -> what else stands with its frame, beside ``ring`` and ``azimuth_deg``.
+    """
     cameras = [c for ring in rings.values() for c in ring]
-    extras = [{"ring": name, "azimuth_deg": round(c.azimuth_deg, 9) % 360.0} for name, ring in rings.items() for c in ring]
-    write_transforms(folder / "transforms.json", cameras, [f"{kind}/{c.name}.png" for c in cameras], extras)
+    own = [{"ring": name, "azimuth_deg": round(c.azimuth_deg, 9) % 360.0} for name, ring in rings.items() for c in ring]
+    frames = [o | dict((extras or {}).get(c.name, {})) for o, c in zip(own, cameras, strict=True)]
+    write_transforms(folder / "transforms.json", cameras, [f"{kind}/{c.name}.png" for c in cameras], frames)
 
 
 def write_keypoints(folder: Path, views: Mapping[str, ViewKeypoints]) -> None:

@@ -1,1 +1,39 @@
 """Conditions: one posed body seen from two rings of cameras, as the pictures that ControlNets read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.stage import Capability, Stage, StageContext
+from stages.artifacts.conditions import ConditionSet
+from stages.conditions.settings import ConditionsSettings
+
+
+@dataclass(frozen=True)
+class NoInputs:
+    """The first stage: it needs nothing but its settings."""
+
+
+def _capabilities(settings: ConditionsSettings) -> Sequence[Capability]:
+    from stages.conditions.blender import BlenderRenderer
+    from stages.conditions.importing import importers
+    from stages.conditions.software import SoftwareRenderer
+
+    wanted = [Capability("geometry", settings.backend, (BlenderRenderer(), SoftwareRenderer()))]
+    if settings.body is not None:
+        wanted.append(Capability("body import", "auto", importers(settings.body)))
+    return wanted
+
+
+def _run(settings: ConditionsSettings, inputs: NoInputs, context: StageContext) -> Any:
+    from stages.conditions.run import run
+
+    return run(settings, context)
+
+
+STAGE = Stage(
+    name="conditions", version=1, settings=ConditionsSettings, inputs=NoInputs, output=ConditionSet, run=_run,
+    capabilities=_capabilities,
+)

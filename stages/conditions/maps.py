@@ -64,11 +64,15 @@ def mask_picture(fine: ViewBuffers, samples: int) -> np.ndarray:
 
 
 def shaded(view: ViewBuffers) -> np.ndarray:
-    """(h, w) luma of the body under a soft light beside the camera, 0 behind it: what edge detectors are shown."""
+    """(h, w) luma of the body under a soft light beside the camera, 0 behind it: what edge detectors are shown.
+
+    The base colour is lifted towards white, so that dark cloth keeps its outline against the black background.
+    """
     n = view.normal @ view.camera.w2c[:3, :3].T.astype(np.float32)
     light = np.array([-0.35, 0.45, 0.82], np.float32)
     lambert = 0.35 + 0.65 * np.clip(n @ (light / np.linalg.norm(light)), 0, 1)
-    return (view.albedo @ np.array([0.2126, 0.7152, 0.0722], np.float32)) * lambert * view.covered
+    luma = view.albedo @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    return (0.5 + 0.5 * luma) * lambert * view.covered
 
 
 def _grey(value: np.ndarray) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""What a user can say about the conditions stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Kind = Literal["openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo"]
+
+
+class RingSettings(BaseModel):
+    """One ring of cameras: at azimuths 360 i / N, the first on the face."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    radius_m: float = Field(4.0, gt=0.5, le=100, description="Distance of the cameras from what they look at (metres).")
+    elevation_deg: float = Field(0.0, ge=-80, le=80, description="Height of the cameras above the horizon (degrees).")
+    focal_px: float | None = Field(
+        None, gt=0, description="Focal length (pixels); none: the longest that holds the posed body in every view with the margin."
+    )
+
+
+class BodyRingSettings(RingSettings):
+    """The ring round the whole figure."""
+
+    views: int = Field(24, ge=2, le=360, description="Cameras in the ring.")
+    margin: float = Field(0.05, ge=0, le=0.4, description="Share of width and height left free on each side of the posed body.")
+
+
+class HeadRingSettings(RingSettings):
+    """The ring of close-ups on the head."""
+
+    views: int = Field(8, ge=0, le=360, description="Cameras in the ring; 0 for no close-ups.")
+
+
+class ConditionsSettings(BaseModel):
+    """The posed body, its cameras, and the pictures that ControlNets read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body: Path | None = Field(
+        None, description="A body of your own: GLB, VRM, FBX or .blend with a humanoid armature; none: the project's anime body."
+    )
+    pose: str = Field("a_pose", min_length=1, description="Name of a built-in pose: a_pose, t_pose, relaxed, arms_up, walk... ; `rest` leaves the body as it is.")
+    pose_file: Path | None = Field(None, description="A pose of your own (JSON: joint name to quaternion w x y z); takes the place of `pose`.")
+    width: int = Field(288, ge=32, le=4096, description="Width of the pictures (pixels).")
+    height: int = Field(384, ge=32, le=4096, description="Height of the pictures (pixels).")
+    body_ring: BodyRingSettings = Field(BodyRingSettings(), description="Cameras round the whole figure.")
+    head_ring: HeadRingSettings = Field(HeadRingSettings(), description="Cameras close to the head.")
+    kinds: tuple[Kind, ...] = Field(
+        ("openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo"), min_length=1,
+        description="Pictures to draw of each view; docs/conditions.md says how each is encoded. The silhouette (mask) is always drawn.",
+    )
+    hands: bool = Field(True, description="Draw the hands in openpose pictures.")
+    face: bool = Field(True, description="Draw the face's dots in openpose pictures.")
+    samples: int = Field(2, ge=1, le=4, description="Samples along each side of a pixel; more make smoother lines and edges.")
+    backend: Literal["auto", "blender", "software"] = Field(
+        "auto", description="Who draws the geometry: Blender, or our own rasterizer. auto takes Blender where it can be started."
+    )
+
+    @field_validator("kinds")
+    @classmethod
+    def _each_once(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(kinds)) != len(kinds):
+            raise ValueError("a kind is named twice")
+        return kinds
