@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.complaints import Complaint, as_error, complaint, explain_errors, known_words
 from pipeline.document import Document, Place, nearest, read_yaml
+from pipeline.fields import in_key
 from pipeline.graph import Recipe
 from pipeline.hashing import digest_path
-from pipeline.fields import in_key
 from pipeline.overrides import lay_over
 from pipeline.settings import MACHINE
 from pipeline.userfiles import settle_paths
@@ -137,7 +137,8 @@ def _validate_section(document: Document, name: str, model: type[BaseModel], rec
         return None
     complaints += settle_paths(model, document, (name,))
     values = dict(section)
-    given_to_all = [f for f in model.model_fields if f in recipe.common.model_fields and f not in values]
+    given_to_all = [f for f in model.model_fields
+                    if f in recipe.common.model_fields and f not in values and f"{name}.{f}" not in recipe.apart]
     for field in given_to_all:
         if field in document.values or model.model_fields[field].is_required():
             value = getattr(common, field, document.values.get(field))

@@ -27,12 +27,14 @@ class Recipe:
     """Stages in the order in which they run.
 
     ``skipped`` maps the settings of all stages, by name, to the stages that those settings make unneeded, each with a
-    sentence that says why. ``common`` holds the settings of the whole run.
+    sentence that says why. ``common`` holds the settings of the whole run; a stage's setting of the same name takes the
+    run's value, but for those that ``apart`` names ("masks.prompt") because they mean something else.
     """
 
     name: str
     stages: tuple[Stage, ...]
     common: type = PromptedSettings
+    apart: frozenset[str] = frozenset()
     skipped: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=_none_skipped)
 
     def stage(self, name: str) -> Stage:

@@ -11,7 +11,8 @@ from pathlib import Path
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
                     "NUMBA_NUM_THREADS")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_TELEMETRY": "1",
-           "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+           "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error",
+           "DIFFUSERS_VERBOSITY": "error"}
 PACKAGES = ("torch", "numpy", "numba", "scipy", "diffusers", "transformers", "safetensors", "pillow", "trimesh", "xatlas", "pydantic")
 
 
@@ -26,8 +27,12 @@ def cores() -> int:
 
 
 def limit_threads(threads: int) -> int:
-    """Tell the numerical libraries, before they load, how many threads to use (0: all cores); returns the number."""
-    number = threads or cores()
+    """Tell the numerical libraries, before they load, how many threads to use; returns the number.
+
+    0 takes OMP_NUM_THREADS where the user has set it, else all cores.
+    """
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    number = threads or (int(said) if said.isdigit() and int(said) > 0 else cores())
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(number)
     return number

@@ -113,6 +113,10 @@ def _nothing(settings: Any) -> tuple:
     return ()
 
 
+def _ready() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of a recipe, as a value.
@@ -127,7 +131,8 @@ class Stage:
     before anything runs, in the key as the digest of what it points at; a program's name is a ``str``.
 
     ``capabilities``, ``models`` and ``notices`` are asked before anything runs and import nothing heavy. ``notices`` are
-    sentences for the user on what these settings will not do, such as words that a model never learnt.
+    sentences for the user on what these settings will not do, such as words that a model never learnt. ``prepare`` is called
+    by ``setup``: what can be done once so that the first run need not, such as compiling kernels.
     """
 
     name: str
@@ -139,6 +144,7 @@ class Stage:
     capabilities: Callable[[Any], Sequence[Capability]] = field(default=_nothing)
     models: Callable[[Any], Sequence[ModelUse]] = field(default=_nothing)
     notices: Callable[[Any], Sequence[str]] = field(default=_nothing)
+    prepare: Callable[[], None] = field(default=_ready)
 
 
 def pending(items: Iterable[T], done: Callable[[T], bool]) -> list[T]:

@@ -209,7 +209,7 @@ def _executable_version(path: Path) -> str | None:
 
 def _user_folder(variable: str, default: str) -> Path:
     base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get(variable)
-    return Path(base or Path.home() / default) / "waifu-pipeline"
+    return Path(base or Path.home() / default) / "character-pipeline"
 
 
 def _loads(library: str) -> bool:

@@ -1,0 +1,51 @@
+"""``python -m pipeline``: the one place that joins the engine with the stages and with other people's programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pipeline.cli import Doors, hide_tracebacks, main
+
+if TYPE_CHECKING:
+    from pipeline.doctor import Finding
+    from pipeline.graph import Recipe
+
+
+def _recipes() -> Mapping[str, Recipe]:
+    import stages
+
+    return {name: make() for name, make in stages.RECIPES.items()}
+
+
+def _setup(say: Callable[[str], None], profile: str | None) -> None:
+    from pipeline.setup import provide
+    from third_party.blender import provision
+
+    provision.install(say)
+    for recipe in _recipes().values():
+        provide(recipe, profile, say)
+
+
+def _findings() -> list[Finding]:
+    from third_party.blender.findings import blender_findings
+
+    return blender_findings()
+
+
+def _models(action: str, names: list[str], say: Callable[[str], None]) -> int:
+    from third_party.models_command import run
+
+    return run(action, names, say)
+
+
+def entry() -> int:
+    """The console script."""
+    arguments = sys.argv[1:]
+    hide_tracebacks(arguments)
+    return main(arguments, Doors(_recipes, _setup, _findings, _models))
+
+
+if __name__ == "__main__":
+    sys.exit(entry())
