@@ -18,11 +18,12 @@ class NoInputs:
 
 def _capabilities(settings: ConditionsSettings) -> Sequence[Capability]:
     from stages.conditions.blender import BlenderRenderer
-    from stages.conditions.importing import importers
     from stages.conditions.software import SoftwareRenderer
 
     wanted = [Capability("geometry", settings.backend, (BlenderRenderer(), SoftwareRenderer()))]
     if settings.body is not None:
+        from stages.conditions.importing import importers
+
         wanted.append(Capability("body import", "auto", importers(settings.body)))
     return wanted
 
