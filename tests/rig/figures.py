@@ -90,7 +90,7 @@ def surface_nets(sdf: Callable[[np.ndarray], np.ndarray], cell: float) -> tuple[
 
 
 @lru_cache
-def body(cell: float = 0.02) -> BodyModel:
+def body(cell: float = 0.024) -> BodyModel:
     """The capsule humanoid at rest."""
     v_pos, triangles = surface_nets(lambda p: bone_distances(p).min(-1), cell)
     tex = np.zeros((1, 2))
@@ -98,12 +98,12 @@ def body(cell: float = 0.02) -> BodyModel:
                      bone_weights(v_pos), {}, np.full((4, 4, 3), 0.7, np.float32))
 
 
-def inflated(amount: float, cell: float = 0.021) -> tuple[np.ndarray, np.ndarray]:
+def inflated(amount: float, cell: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
     """The humanoid grown by ``amount`` metres, on another grid."""
     return surface_nets(lambda p: bone_distances(p, amount).min(-1), cell)
 
 
-def skirted(cell: float = 0.021) -> tuple[np.ndarray, np.ndarray]:
+def skirted(cell: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
     """The humanoid in a solid skirt: a cone from the waist to the knees, one surface with the legs under it."""
 
     def sdf(p: np.ndarray) -> np.ndarray:
