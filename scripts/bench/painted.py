@@ -1,0 +1,37 @@
+"""Pictures painted for benchmarks: the conditions and views stages, as a run calls them, on held-out characters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.runner import run_stage
+from scripts.generator.attributes import Attributes
+from scripts.generator.captions import phrases
+from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.views import ViewSet
+from stages.conditions import STAGE as CONDITIONS
+from stages.conditions.settings import BodyRingSettings, ConditionsSettings, HeadRingSettings
+from stages.views import STAGE as VIEWS
+from stages.views.settings import ViewsSettings
+
+
+def prompt_of(attributes: Attributes, seed: int = 0) -> str:
+    """Everything that shows, said once, as tags."""
+    said = phrases(attributes, np.random.default_rng([seed, attributes.seed]))
+    return ", ".join(["a girl", *(said[k] for k in said if k != "skin" or attributes.skin != "pale")])
+
+
+def conditions(out: Path, body: int, head: int) -> ConditionSet:
+    """The default body in its default pose with rings of ``body`` and ``head`` cameras, drawn by the software backend."""
+    settings = ConditionsSettings(
+        body_ring=BodyRingSettings(views=body), head_ring=HeadRingSettings(views=head), kinds=("parts", "albedo"), backend="software"
+    )
+    return run_stage(CONDITIONS, settings, CONDITIONS.inputs(), out)
+
+
+def paint(given: ConditionSet, out: Path, prompt: str, **settings: Any) -> ViewSet:
+    """The views stage on ``given`` with the embedded models."""
+    return run_stage(VIEWS, ViewsSettings(prompt=prompt, **settings), VIEWS.inputs(conditions=given), out)

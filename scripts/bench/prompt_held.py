@@ -1,0 +1,95 @@
+"""Are the colours of hair, top and bottom those of the prompt? And is the pose that of the body?
+
+    python -m scripts.bench.prompt_held --characters 64 --json docs/benchmarks/prompt_held.json
+
+The 64 held-out characters, fronts as a run paints them (the front attends to nothing but itself, so it is painted alone),
+judged by a network trained on true renders; its own accuracy on true renders of the same characters stands beside the figures.
+Pose: share of the posed body that is covered in the raw picture (darker than white by 6 %), and body points found by the judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scripts.bench.machine import described, report
+from scripts.bench.painted import conditions, paint, prompt_of
+from scripts.generator.attributes import Attributes
+from scripts.generator.split import HELD_OUT
+from scripts.train.autoencoder import halve, to_tensor
+from scripts.train.judge import PCK_SHARE, TARGETS, Judge, labels_of, load, locate
+from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.images import contact_sheet, to_u8, write_png
+
+WHITE = 0.94
+
+
+def judged(judge: Judge, pictures: list[np.ndarray], attributes: list[Attributes]) -> dict[str, float]:
+    """Share of right colours; a dress's bottom is not asked for."""
+    x = halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
+    with torch.no_grad():
+        logits, _ = judge(x)
+    truth = np.array([labels_of(a) for a in attributes])
+    shares = {}
+    for i, name in enumerate(TARGETS):
+        known = truth[:, i] >= 0
+        shares[name] = float((logits[name].argmax(1).numpy() == truth[:, i])[known].mean())
+    shares["mean"] = float(np.mean([shares[name] for name in TARGETS]))
+    return shares
+
+
+def pose_figures(judge: Judge, pictures: list[np.ndarray], bodies: list[np.ndarray], points: list[np.ndarray]) -> dict[str, float]:
+    """Coverage of the posed body (H, W) bool, and PCK@0.05 of visible body points (18, 3)."""
+    covered = [float((p[..., :3].min(-1) < WHITE)[b].mean()) for p, b in zip(pictures, bodies, strict=True)]
+    x = halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
+    with torch.no_grad():
+        _, heat = judge(x)
+    found = locate(heat).numpy()
+    hits, total = 0, 0
+    for at, truth, body in zip(found, points, bodies, strict=True):
+        seen = truth[:, 2] > 0.5
+        reach = PCK_SHARE * body.any(1).sum()
+        hits += int((np.linalg.norm(at - truth[:, :2], axis=1) <= reach)[seen].sum())
+        total += int(seen.sum())
+    return {"body_covered": float(np.mean(covered)), "body_covered_worst": float(min(covered)), "pck_0.05": hits / total}
+
+
+def fronts(given: ConditionSet, attributes: list[Attributes], steps: int, folder: Path) -> list[np.ndarray]:
+    """The painted front of each character."""
+    out = []
+    for i, a in enumerate(attributes):
+        views = paint(given, folder / f"{i:02d}", prompt_of(a), steps=steps, seed=0, window="none")
+        out.append(views.image("body_00"))
+        print(i, prompt_of(a), flush=True)
+    return out
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--characters", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--judge", type=Path, default=Path("scripts/bench/judge"))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--png", type=Path)
+    o = parser.parse_args()
+    machine, judge = described(), load(o.judge)
+    some = list(HELD_OUT[: o.characters])
+    with tempfile.TemporaryDirectory() as folder:
+        given = conditions(Path(folder) / "conditions", body=2, head=0)
+        pictures = fronts(given, some, o.steps, Path(folder))
+        bodies = [given.mask("body_00") > 0.5] * len(some)
+        points = [given.keypoints["body_00"].body] * len(some)
+    if o.png:
+        write_png(o.png, contact_sheet(pictures, columns=16))
+    figures = {"machine": machine, "characters": len(some), "steps": o.steps, "colors": judged(judge, pictures, some)}
+    figures |= {"pose": pose_figures(judge, pictures, bodies, points), "judge": (o.judge / "judge.json").read_text()}
+    report(figures, o.json)
+
+
+if __name__ == "__main__":
+    main()

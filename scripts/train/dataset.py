@@ -1,0 +1,112 @@
+"""Render training pictures with the generator, shard by shard.
+
+    python -m scripts.train.dataset --out runs/data --shards 40 --characters 40 --workers 2
+
+Shard 0 holds characters of held-out colour combinations only and is never trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from scripts.generator.assemble import build_character
+from scripts.generator.attributes import sample_attributes
+from scripts.generator.draw import render
+from scripts.generator.split import HELD_OUT
+from scripts.train import architecture
+from scripts.train.shards import VIEWS_PER_CHARACTER, View
+from stages.artifacts.body import BodyModel, axis_angle_wxyz
+from stages.artifacts.cameras import Camera, orbit
+from stages.artifacts.framing import RADIUS_M, body_frame, head_frame
+from stages.conditions.body import load_base_body
+from stages.conditions.keypoints import view_keypoints
+from stages.conditions.software import draw, vertex_normals
+
+BODY_STEP_DEG, HEAD_STEP_DEG = 15.0, 45.0
+POSE_SPREAD_DEG = {
+    "spine": 3.0, "chest": 3.0, "neck": 4.0, "head": 5.0, "leftUpperArm": 8.0, "rightUpperArm": 8.0, "leftLowerArm": 6.0,
+    "rightLowerArm": 6.0, "leftUpperLeg": 3.0, "rightUpperLeg": 3.0, "leftLowerLeg": 2.0, "rightLowerLeg": 2.0,
+}  # fmt: skip
+STILL_SHARE = 0.6  # of characters stand in the rest pose itself, as a run's default does
+
+
+def random_pose(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Small turns about random axes: joint -> unit quaternion; none for STILL_SHARE of the draws."""
+    if rng.random() < STILL_SHARE:
+        return {}
+    return {name: axis_angle_wxyz(rng.standard_normal(3), float(rng.normal(0, s))) for name, s in POSE_SPREAD_DEG.items()}
+
+
+def group_views(rng: np.random.Generator) -> list[View]:
+    """The views of one character in the order of shards.GROUP_WINDOWS: neighbours are one step of their ring apart."""
+    body, head = int(rng.integers(1, 24)), int(rng.integers(0, 8))
+    return [
+        View("body", 0.0),
+        *(View("body", (body + k) * BODY_STEP_DEG % 360) for k in range(3)),
+        *(View("head", (head + k) * HEAD_STEP_DEG % 360) for k in range(2)),
+    ]
+
+
+def cameras_of(body_posed: BodyModel, views: list[View]) -> list[Camera]:
+    """The stage's own framing of a posed body, at these azimuths."""
+    width, height = architecture.PICTURE_WIDTH, architecture.PICTURE_HEIGHT
+    frames = {"body": body_frame(body_posed, width, height), "head": head_frame(body_posed, height)}
+    return [orbit(v.ring, frames[v.ring][0], RADIUS_M, v.azimuth_deg, 0.0, frames[v.ring][1], width, height) for v in views]
+
+
+def render_shard(folder: Path, index: int, characters: int, seed: int) -> int:
+    """Write shard ``index`` unless it is there; returns its number of characters."""
+    target = folder / f"shard_{index:03d}"
+    if (target / "meta.json").exists():
+        return characters
+    target.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, index])
+    body = load_base_body()
+    everyone = list(HELD_OUT) if index == 0 else [sample_attributes(rng) for _ in range(characters)]
+    shape = (len(everyone), VIEWS_PER_CHARACTER, architecture.PICTURE_HEIGHT, architecture.PICTURE_WIDTH)
+    rgb, parts = np.empty((*shape, 3), np.uint8), np.empty(shape, np.uint8)
+    keypoints = np.empty((*shape[:2], 18, 3), np.float32)
+    all_views = []
+    for i, attributes in enumerate(everyone):
+        pose = {} if index == 0 else random_pose(rng)
+        character, posed = build_character(attributes, body).posed(pose), body.posed(pose)
+        normals = vertex_normals(posed.v_pos, posed.t_pos_idx)
+        all_views.append(group_views(rng))
+        for k, camera in enumerate(cameras_of(posed, all_views[-1])):
+            rgb[i, k] = np.clip(render(character, camera)[0] * 255 + 0.5, 0, 255)
+            view = draw(posed, normals, camera)
+            parts[i, k] = view.part + 1
+            keypoints[i, k] = view_keypoints(posed, view).body
+    for name, array in (("rgb", rgb), ("parts", parts), ("keypoints", keypoints)):
+        np.save(target / f"{name}.npy", array)
+    meta = {"attributes": [asdict(a) for a in everyone], "views": [[asdict(v) for v in views] for views in all_views]}
+    (target / "meta.tmp").write_text(json.dumps(meta))
+    (target / "meta.tmp").replace(target / "meta.json")
+    return len(everyone)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shards", type=int, default=40)
+    parser.add_argument("--characters", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    o = parser.parse_args()
+    with ProcessPoolExecutor(o.workers) as pool:
+        jobs = [pool.submit(render_shard, o.out, i, o.characters, o.seed) for i in range(o.shards)]
+        done = 0
+        for job in jobs:
+            done += job.result()
+            print(f"{done} characters", flush=True)
+
+
+if __name__ == "__main__":
+    main()
