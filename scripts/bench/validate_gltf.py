@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -32,14 +33,15 @@ def modules_folder(given: Path | None = None) -> Path | str:
         candidates = [given, given / "node_modules"]
     else:
         here = Path.cwd()
-        candidates = [folder / "node_modules" for folder in (here, *here.parents)]
+        candidates = [Path(p) for p in os.environ.get("NODE_PATH", "").split(os.pathsep) if p]
+        candidates += [folder / "node_modules" for folder in (here, *here.parents)]
         if shutil.which("npm") is not None:
             answer = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=False)
             candidates += [Path(line) for line in answer.stdout.split("\n") if line]
     for folder in candidates:
         if (folder / PACKAGE / "package.json").is_file():
             return folder.resolve()
-    return f"the npm package {PACKAGE} was not found; install it with: npm install -g {PACKAGE} (or name its folder with --modules)"
+    return f"the npm package {PACKAGE} was not found; install it with: npm install -g {PACKAGE} (or name its folder with --modules or NODE_PATH)"
 
 
 def validate(path: Path, modules: Path) -> dict[str, Any]:
