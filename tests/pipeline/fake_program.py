@@ -148,7 +148,7 @@ def _skipped(settings: dict) -> dict[str, str]:
 COUNT = Stage("count", 1, CountSettings, Nothing, Numbers, _count,
               capabilities=lambda s: (Capability("writing", s.pen, (Pen("gold", "NO_GOLD"), Pen("lead", "NO_LEAD"))),),
               models=lambda s: (ModelUse("tiny", "abc", "Apache-2.0"),),
-              notices=lambda s: ("a thousand is much",) if s.steps == 1000 else ())
+              notices=lambda s: ("ninety-nine is much",) if s.steps == 99 else ())
 WORDS = Stage("words", 1, WordsSettings, FromCount, Numbers, _words)
 GLUE = Stage("glue", 1, GlueSettings, FromBoth, Numbers, _glue)
 RECIPE = Recipe("character", (COUNT, WORDS, GLUE), skipped=_skipped)

@@ -1,0 +1,203 @@
+"""The commands as a user types them, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import ROOT, Program, command, environment
+
+
+def executed(home: Path) -> list[str]:
+    return json.loads((home / "outputs/mika/run.json").read_text())["executed"]
+
+
+def payload(cache: Path) -> dict[str, bytes]:
+    files = [p for p in cache.glob("*/??/*/**/*") if p.is_file() and ".work" not in str(p) and p.name != "manifest.json"]
+    return {str(p.relative_to(cache)): p.read_bytes() for p in files}
+
+
+def test_run_leaves_what_the_user_came_for(program: Program, home: Path) -> None:
+    done = program("run", "a.yaml")
+    assert (done.returncode, done.stdout) == (0, "")
+    out = home / "outputs/mika"
+    assert (out / "mika.txt").read_text() == "[0, 1, 2, 3, 4]"
+    assert json.loads((out / "stages/count/numbers.json").read_text()) == [0, 1, 2, 3, 4]
+    record = json.loads((out / "run.json").read_text())
+    assert record["executed"] == ["count", "words", "glue"]
+    assert record["stages"]["count"]["models"] == [{"name": "tiny", "revision": "abc", "licence": "Apache-2.0"}]
+    assert record["stages"]["count"]["warnings"] == ["counted by hand"]
+    assert record["stages"]["count"]["peak_memory_bytes"] > 2**20
+    page = (out / "report.html").read_text()
+    for part in ("hello", "counted by hand", "data:image/png;base64,", "<polyline", "Apache-2.0", "gold"):
+        assert part in page
+    assert not re.search(r'(src|href)="(?!data:)', page), "the report is self-contained"
+
+
+def test_a_second_run_executes_nothing_and_writes_nothing(program: Program, home: Path) -> None:
+    program("run", "a.yaml")
+    before = {p: p.stat().st_mtime_ns for p in (home / "outputs").rglob("*") if p.is_file()}
+    again = program("run", "a.yaml")
+    assert "starts" not in again.stderr and again.stderr.count("kept") == 3
+    assert {p: p.stat().st_mtime_ns for p in (home / "outputs").rglob("*") if p.is_file()} == before
+
+
+def test_changes_run_what_they_must_and_explain_says_so(program: Program, home: Path) -> None:
+    program("run", "a.yaml")
+    said = program("explain", "a.yaml", "--glue.formats", "[txt, md]").stdout.splitlines()
+    assert said == ["count       kept", "words       kept", "glue        would run: formats: ['txt'] -> ['txt', 'md']"]
+    program("run", "a.yaml", "--glue.formats", "[txt, md]")
+    assert executed(home) == ["glue"] and (home / "outputs/mika/mika.md").exists()
+    said = program("explain", "a.yaml", "--prompt", "bye").stdout.splitlines()
+    assert said[:2] == ["count       kept", "words       would run: prompt: 'hello' -> 'bye'"]
+    assert said[2].startswith("glue        would run")
+    dry = program("run", "a.yaml", "--prompt", "bye", "--dry-run")
+    assert dry.stdout.splitlines() == said and executed(home) == ["glue"]
+
+
+def test_early_cut_off_by_content(program: Program, home: Path) -> None:
+    program("run", "a.yaml")
+    program("run", "a.yaml", "--prompt", "bye")
+    assert executed(home) == ["words"], "words runs, comes out the same, and glue is left alone"
+    program("run", "a.yaml", "--count.pen", "lead")
+    assert executed(home) == ["count"]
+
+
+def test_force_sets_aside_and_until_stops(program: Program, home: Path) -> None:
+    program("run", "a.yaml", "--until", "words")
+    assert executed(home) == ["count", "words"] and not (home / "outputs/mika/mika.txt").exists()
+    program("run", "a.yaml", "--force", "words")
+    assert executed(home) == ["words", "glue"]
+    assert len(list((home / "cache/words").glob("??/*.aside-1"))) == 1
+    cleaned = program("clean").stdout
+    assert "aside-1" in cleaned and not list((home / "cache").glob("*/??/*.aside-*"))
+    assert "starts" not in program("run", "a.yaml").stderr
+
+
+def test_out_and_cache_can_lie_elsewhere(program: Program, home: Path) -> None:
+    program("run", "a.yaml", "--out", "there")
+    assert (home / "there/mika/mika.txt").exists() and (home / "there/.cache/glue").is_dir() and not (home / "cache").exists()
+    program("run", "a.yaml", "--out", "there", "--cache", "kept")
+    assert (home / "kept/glue").is_dir()
+
+
+def test_without_yaml(program: Program, home: Path) -> None:
+    assert program("run", "--prompt", "A cat with two hats").returncode == 0
+    assert (home / "outputs/cat-two-hats/cat-two-hats.txt").exists()
+    nothing = program("run")
+    assert nothing.returncode == 2 and "--prompt" in nothing.stderr
+
+
+@pytest.mark.parametrize(("arguments", "variables", "code", "said"), [
+    (("run", "b.yaml"), {}, 2, "error: b.yaml: no such file; did you mean a.yaml?"),
+    (("run", "a.yaml", "--count.steps", "0"), {}, 2, "nothing has run"),
+    (("run", "a.yaml", "--until", "wrods"), {}, 2, "did you mean 'words'?"),
+    (("run", "a.yaml", "--recipe", "x"), {}, 2, "expected one of character"),
+    (("frobnicate",), {}, 2, "invalid choice"),
+    (("verify", "--seed", "1"), {}, 2, "verify knows no --seed"),
+    (("run", "a.yaml"), {"NO_GOLD": "1", "NO_LEAD": "1"}, 3, "gold: NO_GOLD is set; lead: NO_LEAD is set"),
+    (("run", "a.yaml", "--count.pen", "gold"), {"NO_GOLD": "1"}, 3, "no other was tried"),
+    (("run", "a.yaml", "--count.fail", "bug"), {}, 1, "error: count: ZeroDivisionError: a bug\nIts log: outputs/mika/logs/count.log"),
+    (("run", "a.yaml", "--count.fail", "own"), {}, 1, "it is wrong. Mend it\nIts log"),
+    (("run", "a.yaml", "--count.fail", "memory"), {}, 1, "too little memory"),
+])
+def test_exit_codes_and_sentences(program: Program, home: Path, arguments: tuple[str, ...], variables: dict[str, str], code: int, said: str) -> None:
+    done = program(*arguments, **variables)
+    assert done.returncode == code and said in done.stderr and "Traceback" not in done.stderr
+    if code in (2, 3):
+        assert not (home / "cache").exists() and not (home / "outputs").exists(), "nothing has run"
+    if "bug" in arguments:
+        assert "ZeroDivisionError" in (home / "outputs/mika/logs/count.log").read_text()
+        assert "Traceback" in program(*arguments, "--debug").stderr
+
+
+def test_a_refused_backend_is_told_and_auto_goes_on(program: Program, home: Path) -> None:
+    assert program("run", "a.yaml", NO_GOLD="1").returncode == 0
+    chosen = json.loads((home / "outputs/mika/run.json").read_text())["stages"]["count"]["backends"]
+    assert chosen == [{"capability": "writing", "name": "lead", "version": "1", "refused": {"gold": "NO_GOLD is set"}}]
+    assert "gold refused: NO_GOLD is set" in (home / "outputs/mika/logs/count.log").read_text()
+
+
+def test_the_users_own_files_take_the_place_of_a_stage(program: Program, home: Path) -> None:
+    done = program("run", "a.yaml", "--count.source", "folder")
+    assert "count       left out: the numbers are your own" in done.stderr
+    assert (home / "outputs/mika/mika.txt").read_text() == "[7]"
+
+
+def test_verify_sets_damage_aside_and_the_next_run_mends_it(program: Program, home: Path) -> None:
+    program("run", "a.yaml")
+    assert program("verify").returncode == 0
+    victim = next((home / "cache/words").glob("??/*/numbers.json"))
+    victim.write_text(victim.read_text().replace("1", "9"))
+    done = program("verify")
+    assert done.returncode == 1 and "numbers.json was changed" in done.stdout
+    program("run", "a.yaml")
+    assert executed(home) == ["words"]
+
+
+def test_notices_come_before_the_run(program: Program) -> None:
+    said = program("run", "a.yaml", "--count.steps", "99").stderr
+    assert said.index("note: count: ninety-nine is much") < said.index("count       starts")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_130_and_resumes(home: Path, program: Program, number: int) -> None:
+    running = subprocess.Popen(command("run", "a.yaml", "--count.steps", "60"), cwd=home, env=environment(FAKE_SLEEP="0.1"), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(home.glob("cache/count/??/*.work/scratch/checkpoint/values.json")))
+    running.send_signal(number)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == 130 and "goes on from here" in said and "Traceback" not in said
+    assert "count       goes on" in program("run", "a.yaml", "--count.steps", "60").stderr
+
+
+def test_kill_at_any_moment_and_resume_to_the_same_bytes(home: Path, program: Program) -> None:
+    assert program("run", "a.yaml", "--count.steps", "12", "--cache", "undisturbed").returncode == 0
+    moments = iter([0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05, 1.3, 1.6])
+    kills = 0
+    while True:
+        moment = next(moments, None)
+        running = subprocess.Popen(command("run", "a.yaml", "--count.steps", "12"), cwd=home, env=environment(FAKE_SLEEP="0.05"), stderr=subprocess.DEVNULL)
+        try:
+            running.wait(moment)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+            kills += 1
+            continue
+        assert running.returncode == 0
+        break
+    assert kills >= 3
+    assert payload(home / "cache") == payload(home / "undisturbed")
+    assert json.loads((home / "outputs/mika/run.json").read_text())["stages"].keys() == {"count", "words", "glue"}
+
+
+def test_two_runs_at_once(home: Path, program: Program) -> None:
+    running = subprocess.Popen(command("run", "a.yaml"), cwd=home, env=environment(FAKE_SLEEP="1.0"), stderr=subprocess.DEVNULL)
+    wait_for(lambda: list(home.glob("cache/count/??/*.work")))
+    second = program("run", "a.yaml")
+    assert second.returncode == 1 and f"process {running.pid} on" in second.stderr
+    running.kill()
+    running.wait()
+    assert program("run", "a.yaml").returncode == 0
+
+
+def test_help_is_quick() -> None:
+    fastest = 9.0
+    for _ in range(4):
+        started = time.monotonic()
+        done = subprocess.run([*command()[:2], "pipeline", "run", "--help"], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+        fastest = min(fastest, time.monotonic() - started)
+    assert "--until" in done.stdout and fastest < 0.5
+
+
+def wait_for(there: object, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
