@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from scripts.bench.surface_nets import surface_of
 from stages.artifacts.body import BodyModel, Skeleton
 
 RADII = {"hips": 0.12, "spine": 0.1, "chest": 0.1, "upperChest": 0.11, "neck": 0.05, "head": 0.12, "Shoulder": 0.07, "UpperArm": 0.045,
@@ -55,38 +56,8 @@ def bone_weights(points: np.ndarray) -> np.ndarray:
 
 
 def surface_nets(sdf: Callable[[np.ndarray], np.ndarray], cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and outward triangles of the zero level of ``sdf`` in the box LOW..HIGH, one vertex for each mixed cell (Gibson 1998)."""
-    axes = [np.arange(a, b, cell) for a, b in zip(LOW, HIGH, strict=True)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    value = sdf(grid.reshape(-1, 3)).reshape(grid.shape[:3])
-    shape = np.array(value.shape) - 1
-    total, count = np.zeros((*shape, 3)), np.zeros(shape)
-    corner = [tuple(slice(o, n + o) for o, n in zip(c, shape, strict=True)) for c in np.ndindex(2, 2, 2)]
-    for i in range(8):
-        for j in range(i + 1, 8):
-            if bin(i ^ j).count("1") != 1:
-                continue
-            a, b = value[corner[i]], value[corner[j]]
-            cross = (a < 0) != (b < 0)
-            t = np.where(cross, a / np.where(cross, a - b, 1), 0)[..., None]
-            total += np.where(cross[..., None], grid[corner[i]] * (1 - t) + grid[corner[j]] * t, 0)
-            count += cross
-    index = np.full(tuple(shape), -1)
-    mixed = count > 0
-    index[mixed] = np.arange(mixed.sum())
-    quads = []
-    for axis in range(3):
-        u, v = (axis + 1) % 3, (axis + 2) % 3
-        a = np.moveaxis(value, (axis, u, v), (0, 1, 2))
-        cells = np.moveaxis(index, (axis, u, v), (0, 1, 2))
-        inside = a[:, 1:-1, 1:-1] < 0
-        for flip in (False, True):
-            where = np.argwhere(inside[:-1] & ~inside[1:] if not flip else ~inside[:-1] & inside[1:])
-            i, j, k = where.T
-            quad = np.stack([cells[i, j, k], cells[i, j + 1, k], cells[i, j + 1, k + 1], cells[i, j, k + 1]], -1)
-            quads.append(quad[:, ::-1] if flip else quad)
-    quad = np.concatenate(quads)
-    return total[mixed] / count[mixed][:, None], np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
+    """Vertices and outward triangles of the zero level of ``sdf`` in the box LOW..HIGH."""
+    return surface_of(sdf, LOW, HIGH, cell)
 
 
 @lru_cache
