@@ -36,13 +36,14 @@ class TerminalNarrator(Narrator):
         """``stage`` is kept from an earlier run."""
         self.say(f"{stage:<11} kept")
 
-    def starts(self, stage: str, resumed: bool) -> AbstractContextManager[Progress]:
-        """``stage`` begins; the context is its progress."""
-        return self._task(stage, resumed)
+    def starts(self, stage: str, resumed: bool, lately_s: float | None) -> AbstractContextManager[Progress]:
+        """``stage`` begins; the context is its progress. ``lately_s`` is what it took when it was last made."""
+        took = f" (took {duration(lately_s)} last time)" if lately_s is not None and lately_s >= 5 else ""
+        self.say(f"{stage:<11} {'goes on' if resumed else 'starts'}{took}")
+        return self._task(stage)
 
     @contextmanager
-    def _task(self, stage: str, resumed: bool) -> Iterator[Progress]:
-        self.say(f"{stage:<11} {'goes on' if resumed else 'starts'}")
+    def _task(self, stage: str) -> Iterator[Progress]:
         if self._console is None:
             yield LineProgress(stage, self.say)
             return

@@ -30,8 +30,8 @@ class Narrator:
     def reused(self, stage: str) -> None:
         """``stage`` is kept from an earlier run."""
 
-    def starts(self, stage: str, resumed: bool) -> AbstractContextManager[Progress]:
-        """``stage`` begins; the context is its progress."""
+    def starts(self, stage: str, resumed: bool, lately_s: float | None) -> AbstractContextManager[Progress]:
+        """``stage`` begins; the context is its progress. ``lately_s`` is what it took when it was last made."""
         from contextlib import nullcontext
 
         return nullcontext(SilentProgress())
@@ -115,8 +115,8 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
             return Manifest.read(store.commit(item.name, key))
     out, scratch, attempt = store.open_work(item.name, key)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    warnings = list(item.notices)
-    with narrator.starts(item.name, attempt > 1) as progress, StageGuard(item.name, machine.logs) as guard, PeakMemory() as peak:
+    warnings, last = list(item.notices), store.latest(item.name)
+    with narrator.starts(item.name, attempt > 1, last.seconds if last else None) as progress, StageGuard(item.name, machine.logs) as guard, PeakMemory() as peak:
         context = StageContext(
             out=out, work=scratch, log=guard.log, progress=progress, device=machine.device, threads=machine.threads,
             backends={name: choice.backend for name, choice in item.choices.items()},

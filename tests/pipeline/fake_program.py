@@ -153,6 +153,8 @@ WORDS = Stage("words", 1, WordsSettings, FromCount, Numbers, _words)
 GLUE = Stage("glue", 1, GlueSettings, FromBoth, Numbers, _glue)
 RECIPE = Recipe("character", (COUNT, WORDS, GLUE), skipped=_skipped)
 
+DOORS = Doors(lambda: {"character": RECIPE}, lambda say, profile: None, lambda: [], lambda action, names, say: 0)
+
 if __name__ == "__main__":
     hide_tracebacks(sys.argv)
-    sys.exit(main(sys.argv[1:], Doors(lambda: {"character": RECIPE}, lambda say, profile: None, lambda: [], lambda a, n, say: 0)))
+    sys.exit(main(sys.argv[1:], DOORS))
