@@ -117,6 +117,7 @@ class Store:
     def write_manifest(self, out: Path, manifest: Manifest) -> None:
         """Write the manifest, last of all files, and flush everything to the disk."""
         for name in manifest.files:
+            (out / name).chmod(0o644)  # some writers make files that only their owner can read
             _flush(out / name)
         path = out / MANIFEST
         path.write_text(canonical_json(asdict(manifest)) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
+from pipeline.errors import PipelineError
 from tests.pipeline.fake_program import DOORS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,6 @@ def _exit_code(arguments: tuple[str, ...]) -> int:
         return main(arguments, DOORS)
     except SystemExit as error:
         return int(error.code or 0)
-    except Exception:
+    except (PipelineError, KeyboardInterrupt):
         traceback.print_exc()
         return 1
