@@ -119,12 +119,12 @@ class MeshAsset:
         return self.folder / GLB
 
     def _texture(self, name: str) -> np.ndarray:
-        from stages.artifacts.images import read_png
+        from stages.artifacts.images import read_srgb
 
         path = self.folder / name
         if not path.is_file():
             raise ArtifactError(self.folder, f"there is no {name}", REMEDY)
-        return read_png(path)[..., :3]
+        return read_srgb(path)[..., :3]
 
     def validate(self) -> None:
         """Types, shapes, ranges, index bounds and textures. Raises ``ArtifactError``."""

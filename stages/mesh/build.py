@@ -1,0 +1,122 @@
+"""The mesh stage, step by step: field -> implicit surface -> repaired, decimated, unwrapped surface -> textures -> files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.errors import StageError
+from pipeline.stage import StageContext
+from stages.artifacts.field import FieldGrid
+from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
+from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
+from stages.mesh import implicit, preview, refine
+from stages.mesh.decimate import decimated
+from stages.mesh.field_surface import lattice_distance
+from stages.mesh.level import best_level
+from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents, vertex_normals
+from stages.mesh.observed import Observed, observe
+from stages.mesh.paint import painted
+from stages.mesh.repair import face_components, is_edge_manifold, repaired
+from stages.mesh.settings import MeshSettings
+from stages.mesh.tetrahedra import band_grid
+from stages.mesh.texels import texels_of
+from stages.mesh.unwrap import unwrap
+from stages.rendering.protocol import Rasterizer
+
+BAND_CELLS = 2.0
+KS_SIZE = 64
+
+
+def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAsset:
+    """Fill ``context.out``. Raises ``StageError`` if the field holds no surface or xatlas fails."""
+    torch.set_num_threads(context.threads)
+    rasterizer: Rasterizer = context.backends["rasterizer"].create()
+    observed = observe(inputs.masks)
+    curves: dict[str, dict[str, list[float]]] = {}
+    fixed = context.checkpoint.load("fixed.npz", _read_arrays)
+    if fixed is None:
+        fixed, curves["implicit surface"] = fixed_topology(settings, inputs.field, observed, rasterizer, context)
+        context.checkpoint.save("fixed.npz", lambda path: _write_arrays(path, fixed))
+    surface = refine.TexturedSurface.start(
+        fixed["v_pos"], fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"], fixed["kd"], settings.smoothness
+    )
+    context.checkpoint.load("surface.npz", surface.load)
+    curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
+    mesh = finished(surface, fixed, settings)
+    asset = write(context.out, mesh)
+    preview.write(context.out / "preview", mesh, observed, curves)
+    return asset
+
+
+def fixed_topology(
+    settings: MeshSettings, field: FieldGrid, observed: list[Observed], rasterizer: Rasterizer, context: StageContext
+) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
+    """First pass, repair, decimation, unwrapping, projection: the arrays that the second pass starts from, and the curve."""
+    level = settings.density_level or best_level(field, observed[0], rasterizer)
+    context.log.info("density level %.3g per metre", level)
+    sdf, origin, cell = lattice_distance(field, level, settings.grid_cells)
+    grid, values = band_grid(sdf, origin, cell, BAND_CELLS)
+    _, rgb = field.sample(grid.v_pos.astype(np.float64))
+    state = implicit.ImplicitSurface.start(grid, values, rgb, settings)
+    context.checkpoint.load("implicit.npz", state.load)
+    curve = implicit.fit(state, observed, rasterizer, settings, context)
+    v_fine, _, tri = (x.detach().numpy() for x in state.surface())
+    if len(tri) == 0:
+        raise StageError("the field holds no surface: lower mesh.density_level, or look at the field's video")
+    context.progress.start("repair, decimate, unwrap, project", 4)
+    v_fine, t_fine = repaired(v_fine, tri)
+    context.progress.advance()
+    v_pos, faces = repaired(*decimated(v_fine, t_fine, settings.triangles))
+    context.progress.advance()
+    v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size)
+    context.progress.advance()
+    texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
+    kd = painted(texels, v_pos, faces, observed, settings.view_sharpness)
+    context.progress.advance()
+    normal = flat_normal_map(settings.texture_size)
+    if settings.normal_map == "baked":
+        normal = baked_normal_map(texels, (v_pos, faces), (v_fine, t_fine), v_tex, t_tex_idx)
+    arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx, "kd": kd, "normal": normal}
+    return arrays, curve
+
+
+def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings) -> TexturedMesh:
+    """The artifact's arrays from the fitted surface."""
+    v_pos = surface.v_pos().detach().numpy()
+    faces, v_tex, t_tex_idx = fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"]
+    v_nrm = vertex_normals(v_pos, faces)
+    texels = texels_of(v_tex, t_tex_idx, settings.texture_size, border_px=1)
+    kd = surface.kd().detach().numpy()
+    kd = texels.picture(kd[texels.place[:, 0], texels.place[:, 1]])
+    ks = np.array([settings.occlusion, settings.roughness, settings.metallic], np.float32)
+    return TexturedMesh(
+        v_pos, v_nrm.astype(np.float32), tangents(v_pos, v_nrm, faces, v_tex, t_tex_idx).astype(np.float32), v_tex,
+        faces, t_tex_idx, kd, np.broadcast_to(ks, (KS_SIZE, KS_SIZE, 3)).copy(), fixed["normal"],
+    )
+
+
+def write(folder: Path, mesh: TexturedMesh) -> MeshAsset:
+    """The artifact's files: arrays, textures, figures and the GLB."""
+    lengths = np.linalg.norm(np.ptp(mesh.v_pos, axis=0))
+    metrics = {
+        "triangles": len(mesh.t_pos_idx), "vertices": len(mesh.v_pos), "pieces": len(np.unique(face_components(mesh.t_pos_idx))),
+        "edges_manifold": is_edge_manifold(mesh.t_pos_idx), "bounding_box_diagonal_m": round(float(lengths), 4),
+    }
+    asset = MeshAsset.write(folder, mesh, metrics)
+    kd, ks, normal = ((folder / name).read_bytes() for name in (KD, KS, NORMAL))
+    geometry = GlbMesh(mesh.v_pos, mesh.t_pos_idx, mesh.v_nrm, mesh.v_tex, mesh.t_tex_idx, mesh.v_tng)
+    write_glb(asset.glb, geometry, GlbMaterial(kd_png=kd, ks_png=ks, normal_png=normal))
+    return asset
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as state:
+        return {name: state[name] for name in state.files}

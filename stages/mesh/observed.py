@@ -1,0 +1,65 @@
+"""The pictures that the mesh is fitted to, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.artifacts.cameras import Camera
+from stages.artifacts.views import ViewSet
+from stages.rendering.clip import view_clip_matrices
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Views of one size: ``cameras``; ``rgb`` (N, H, W, 3) f32 sRGB, 0 where alpha is 0; ``alpha`` (N, H, W, 1); ``clip`` (N, 4, 4)."""
+
+    cameras: Sequence[Camera]
+    rgb: Tensor
+    alpha: Tensor
+    clip: Tensor
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.rgb.shape[1], self.rgb.shape[2]
+
+    def on(self, index: Tensor, background: Tensor) -> Tensor:
+        """Views ``index`` (B,) laid over ``background`` (B, 1, 1, 3): (B, H, W, 3)."""
+        a = self.alpha[index]
+        return self.rgb[index] * a + background * (1 - a)
+
+
+def observe(views: ViewSet) -> list[Observed]:
+    """The training views, one group for each picture size. Pictures without alpha count as fully covered where they are not white."""
+    groups: dict[tuple[int, int], list[str]] = {}
+    by_name = dict(zip(views.names, views.cameras, strict=True))
+    for name in views.training_names:
+        groups.setdefault((by_name[name].height, by_name[name].width), []).append(name)
+    out = []
+    for names in groups.values():
+        cameras = [by_name[n] for n in names]
+        images = np.stack([_rgba(views.image(n)) for n in names])
+        alpha = torch.from_numpy(np.ascontiguousarray(images[..., 3:]))
+        rgb = torch.from_numpy(np.ascontiguousarray(images[..., :3])) * (alpha > 0)
+        out.append(Observed(cameras, rgb, alpha, view_clip_matrices(cameras)))
+    return out
+
+
+def _rgba(image: np.ndarray) -> np.ndarray:
+    if image.shape[2] == 4:
+        return image
+    alpha = (image.min(-1, keepdims=True) < 250 / 255).astype(np.float32)
+    return np.concatenate([image, alpha], -1)
+
+
+def view_order(count: int, batch: int, steps: int, seed: int) -> np.ndarray:
+    """(steps, batch) indices of views: every view once before any comes again, shuffled anew each round."""
+    rng = np.random.default_rng([seed, count, batch])
+    rounds = -(-steps * batch // count)
+    order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
+    return order[: steps * batch].reshape(steps, batch)

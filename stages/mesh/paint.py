@@ -1,0 +1,31 @@
+"""The first base colour: views projected onto the texels, and a colour for what no view sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from stages.mesh.normals import unit, vertex_normals
+from stages.mesh.observed import Observed
+from stages.mesh.project import project
+from stages.mesh.texels import Texels
+
+LEAST_WEIGHT = 1e-3  # share of the median weight below which a texel counts as unseen
+NEIGHBOURS = 8
+
+
+def painted(texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float) -> np.ndarray:
+    """(S, S, 3) float32 sRGB. Unseen texels take the mean colour of the seen ones nearest in space that face alike."""
+    points = texels.carry(v_pos, faces)
+    normals = unit(texels.carry(vertex_normals(v_pos, faces), faces).astype(np.float64), np.array([0.0, 0.0, 1.0]))
+    colour, weight = project(points, normals, v_pos, faces, observed, exponent)
+    seen = weight > LEAST_WEIGHT * np.median(weight)
+    if seen.any() and not seen.all():
+        scale = 0.02  # metres that a normal turned right round is worth
+        place = np.concatenate([points, normals * scale], 1)
+        distance, near = cKDTree(place[seen]).query(place[~seen], k=NEIGHBOURS)
+        share = 1 / (distance + 1e-4)
+        colour[~seen] = (colour[seen][near] * (share / share.sum(1, keepdims=True))[..., None]).sum(1)
+    return texels.picture(colour)

@@ -1,0 +1,59 @@
+"""Pictures of the mesh for people: all round in texture, clay and wires, the unwrapped texture, the losses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.mesh import TexturedMesh
+from stages.mesh.observed import Observed
+from stages.rendering.picture import Surface, draw
+from stages.rendering.viewpoint import turntable
+
+TURNS = 8
+
+
+def write(folder: Path, mesh: TexturedMesh, observed: Sequence[Observed], curves: Mapping[str, Mapping[str, list[float]]]) -> None:
+    """``turnaround.png``, ``beside_views.png``, ``uv_atlas.png`` and one curve for each pass that ran here."""
+    surface = Surface(mesh.v_nrm, mesh.t_pos_idx.astype(np.int64), mesh.v_tex, mesh.t_tex_idx.astype(np.int64), to_u8(mesh.kd))
+    cameras = turntable(mesh.v_pos, TURNS, 256, 384)
+    rows = [draw(surface, mesh.v_pos, c, look) for look in ("texture", "clay", "wires") for c in cameras]
+    write_png(folder / "turnaround.png", contact_sheet(rows, TURNS))
+    write_png(folder / "beside_views.png", _beside(surface, mesh, observed))
+    write_png(folder / "uv_atlas.png", uv_atlas(mesh))
+    for title, series in curves.items():
+        if any(series.values()):
+            count = max(len(values) for values in series.values())
+            curve = {"title": f"mesh: {title}", "x_label": "step", "x": list(range(1, count + 1)), "series": dict(series)}
+            (folder / f"{title.replace(' ', '_')}.json").write_text(json.dumps(curve))
+
+
+def _beside(surface: Surface, mesh: TexturedMesh, observed: Sequence[Observed]) -> np.ndarray:
+    tiles = []
+    for o in observed:
+        rings = [c.name.split("_")[0] for c in o.cameras]
+        for ring in dict.fromkeys(rings):
+            members = [k for k, name in enumerate(rings) if name == ring]
+            for k in members[:: max(len(members) // 4, 1)][:4]:
+                view = o.rgb[k].numpy() * o.alpha[k].numpy() + 1 - o.alpha[k].numpy()
+                tiles += [to_u8(view), draw(surface, mesh.v_pos, o.cameras[k])]
+    return contact_sheet(tiles, 8)
+
+
+def uv_atlas(mesh: TexturedMesh) -> np.ndarray:
+    """(S, S, 3) uint8: the base colour with the outlines of the charts."""
+    from PIL import Image, ImageDraw
+
+    size = mesh.kd.shape[0]
+    image = Image.fromarray(to_u8(mesh.kd))
+    e = np.sort(mesh.t_tex_idx[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1)
+    edges, use = np.unique(e, axis=0, return_counts=True)
+    pen = ImageDraw.Draw(image)
+    for a, b in edges[use == 1]:
+        ends = [(float(u * size), float((1 - v) * size)) for u, v in mesh.v_tex[[a, b]]]
+        pen.line(ends, fill=(255, 0, 120))
+    return np.asarray(image)

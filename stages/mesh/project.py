@@ -1,0 +1,92 @@
+"""The views laid onto the surface: every point takes the colours of the pictures that see it best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+from scipy import ndimage
+
+from stages.artifacts.cameras import Camera
+from stages.mesh.observed import Observed
+from stages.rendering.zbuffer import interpolate, rasterize
+
+DEPTH_SLACK = 0.004  # share of the distance by which a visible point may lie behind the depth buffer
+LEAST_FACING = 0.15  # cosine below which a view says nothing
+RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
+
+
+def _depth(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
+    """(H, W) float32 distance along the view axis, +inf where empty."""
+    clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ camera.w2clip().T
+    ids, bary, _ = rasterize(clip, faces, camera.height, camera.width)
+    depth = interpolate(clip[:, 3:], faces, ids, bary)[..., 0]
+    return np.where(ids >= 0, depth, np.inf).astype(np.float32)
+
+
+def trust(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1]: 0 at outlines of the rendered depth or the observed alpha, 1 from ``RIM_PX`` on."""
+    low, high = ndimage.minimum_filter(depth, 3), ndimage.maximum_filter(depth, 3)
+    broken = ~np.isfinite(high) | (high > 1.02 * low) | (alpha < 0.99)
+    return np.clip(ndimage.distance_transform_edt(~broken) / RIM_PX, 0, 1).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, exponent, slack, least, colour, weight):
+    """Add one view to ``colour`` (N, 3) and ``weight`` (N,)."""
+    height, width = depth.shape
+    fx, fy, cx, cy = intrinsics
+    for i in numba.prange(points.shape[0]):
+        p, n = points[i], normals[i]
+        x = w2c[0, 0] * p[0] + w2c[0, 1] * p[1] + w2c[0, 2] * p[2] + w2c[0, 3]
+        y = w2c[1, 0] * p[0] + w2c[1, 1] * p[1] + w2c[1, 2] * p[2] + w2c[1, 3]
+        z = -(w2c[2, 0] * p[0] + w2c[2, 1] * p[1] + w2c[2, 2] * p[2] + w2c[2, 3])
+        if z <= 1e-6:
+            continue
+        px, py = cx + fx * x / z - 0.5, cy - fy * y / z - 0.5
+        x0, y0 = int(np.floor(px)), int(np.floor(py))
+        if x0 < 0 or y0 < 0 or x0 > width - 2 or y0 > height - 2:
+            continue
+        dx, dy, dz = centre[0] - p[0], centre[1] - p[1], centre[2] - p[2]
+        facing = (dx * n[0] + dy * n[1] + dz * n[2]) / np.sqrt(dx * dx + dy * dy + dz * dz)
+        if facing < least:
+            continue
+        a, b = px - x0, py - y0
+        wa, wb, wc, wd = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
+        xr, yr = int(px + 0.5), int(py + 0.5)
+        if z > depth[yr, xr] * (1 + slack):
+            continue
+        t = wa * trusted[y0, x0] + wb * trusted[y0, x0 + 1] + wc * trusted[y0 + 1, x0] + wd * trusted[y0 + 1, x0 + 1]
+        share = (t * t + 1e-4) * facing**exponent * (fx / z) ** 2
+        for c in range(3):
+            colour[i, c] += share * (
+                wa * rgb[y0, x0, c] + wb * rgb[y0, x0 + 1, c] + wc * rgb[y0 + 1, x0, c] + wd * rgb[y0 + 1, x0 + 1, c]
+            )
+        weight[i] += share
+
+
+def project(
+    points: np.ndarray, normals: np.ndarray, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colour (N, 3) sRGB and weight (N,) of surface ``points`` (N, 3) with unit ``normals``, from all views that see them.
+
+    A view counts by the facing angle to the power ``exponent``, by its pixels per square metre (so close-ups win where they look) and
+    little near outlines, where pictures mix figure and background. Weight 0: no view sees the point.
+    """
+    colour, weight = np.zeros((len(points), 3)), np.zeros(len(points))
+    points, normals = np.ascontiguousarray(points, np.float64), np.ascontiguousarray(normals, np.float64)
+    for o in observed:
+        for k, camera in enumerate(o.cameras):
+            depth = _depth(v_pos, faces, camera)
+            alpha = o.alpha[k, ..., 0].numpy()
+            rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
+            _gather(points, normals, camera.w2c, camera.position, (camera.fx, camera.fy, camera.cx, camera.cy), rgb, depth,
+                    trust(depth, alpha), exponent, DEPTH_SLACK, LEAST_FACING, colour, weight)
+    return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
+
+
+def _extended(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Colours of the nearest solid pixel where alpha is not full, so that no background bleeds in."""
+    index = ndimage.distance_transform_edt(alpha < 0.99, return_distances=False, return_indices=True)
+    return rgb[index[0], index[1]] if (alpha >= 0.99).any() else rgb

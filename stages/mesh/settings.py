@@ -1,0 +1,40 @@
+"""What a user can say about the mesh stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MeshSettings(BaseModel):
+    """Geometry and appearance by differentiable rasterization, from the field to a textured mesh."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grid_cells: int = Field(128, ge=16, le=512, description="Cells of the tetrahedral grid along the longest side of the figure.")
+    density_level: float | None = Field(
+        None, gt=0, description="Density (per metre) at which the field counts as surface; none: the level whose outline fits the views best."
+    )
+    implicit_steps: int = Field(160, ge=0, le=20_000, description="Steps of the first pass (implicit surface, colours in space).")
+    surface_steps: int = Field(160, ge=0, le=20_000, description="Steps of the second pass (fixed topology, textures).")
+    batch: int = Field(4, ge=1, le=64, description="Views in a step.")
+    sdf_rate: float = Field(0.06, gt=0, le=1, description="Learning rate of signed distances in the first pass, in cells.")
+    vertex_rate: float = Field(0.0008, ge=0, le=0.1, description="Learning rate of vertex offsets in the second pass, metres.")
+    smoothness: float = Field(20.0, gt=0, le=10_000, description="Reach of the Laplacian of vertex offsets (lambda of Nicolet et al. 2021).")
+    sdf_regulariser: float = Field(0.02, ge=0, description="Weight of the term that keeps the implicit surface in one piece.")
+    texture_rate: float = Field(0.008, ge=0, le=1, description="Learning rate of the base colour in the second pass.")
+    mask_weight: float = Field(2.0, ge=0, description="Weight of the squared difference of alpha.")
+    triangles: int = Field(24_000, ge=100, le=1_000_000, description="Triangles after decimation.")
+    head_detail: float = Field(2.0, ge=0.1, le=100, description="How much denser triangles and texels are where close-ups look.")
+    texture_size: int = Field(1024, ge=64, le=8192, description="Width and height of the textures, pixels.")
+    view_sharpness: float = Field(6.0, ge=0, le=64, description="Exponent on the facing angle when views are blended into the texture.")
+    normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
+    lighting: Literal["unlit", "environment"] = Field(
+        "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."
+    )
+    occlusion: float = Field(1.0, ge=0, le=1, description="Occlusion written to ks (1 is none).")
+    roughness: float = Field(0.9, ge=0.08, le=1, description="Roughness written to ks.")
+    metallic: float = Field(0.0, ge=0, le=1, description="Metallic written to ks.")
+    rasterizer: Literal["auto", "nvdiffrast", "cpu"] = Field("auto", description="Differentiable rasterizer; see stages.rendering.")
+    seed: int = Field(0, ge=0, description="Seed of everything random in this stage.")
