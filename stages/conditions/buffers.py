@@ -60,8 +60,11 @@ def finer(camera: Camera, samples: int) -> Camera:
 
 def box_down(image: np.ndarray, samples: int) -> np.ndarray:
     """Mean of ``samples`` x ``samples`` blocks: (h, w, ...) -> (h / samples, w / samples, ...) float32."""
-    h, w = image.shape[0] // samples, image.shape[1] // samples
-    return image.reshape(h, samples, w, samples, *image.shape[2:]).astype(np.float32).mean((1, 3), dtype=np.float32)
+    total = np.zeros((image.shape[0] // samples, image.shape[1] // samples, *image.shape[2:]), np.float32)
+    for dy in range(samples):
+        for dx in range(samples):
+            total += image[dy::samples, dx::samples]
+    return total / np.float32(samples * samples)
 
 
 def resolved(fine: ViewBuffers, samples: int) -> ViewBuffers:

@@ -1,7 +1,8 @@
 """Where the points are that a pose detector would find: 18 of the body, 70 of the face, 21 of each hand.
 
-Points in space come from joints and landmarks of the posed body; a view sees a point if it lies in the picture and no surface is nearer
-by more than the point's own depth inside the flesh. Order and meaning are OpenPose's (Cao et al. 2019; COCO body, 70-point face).
+Points in space come from joints and landmarks of the posed body. A view sees a point if it lies in the picture and nothing hides it: what is
+seen at its pixel is flesh of the joint's own limb (or, for shoulders and hips, the trunk), or lies no further in front of it than the point
+lies inside the flesh. Order and meaning are OpenPose's (Cao et al. 2019; COCO body, 70-point face).
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ from stages.artifacts.body import BodyModel
 from stages.artifacts.conditions import ViewKeypoints
 from stages.conditions.buffers import ViewBuffers
 
-REFERENCE_HEIGHT_M = 1.58  # depths below are those of a body of this height and grow with it
+REFERENCE_HEIGHT_M, REFERENCE_HEAD_M = 1.58, 0.25  # depths below are those of a body of this size and grow with it
 # How deep under the surface each body point may lie: nose, neck, then right and left arm, leg, eyes, ears.
 BODY_DEPTH_M = np.array([0.015, 0.11, 0.12, 0.07, 0.06, 0.12, 0.07, 0.06, 0.16, 0.1, 0.07, 0.16, 0.1, 0.07, 0.02, 0.02, 0.03, 0.03])
 FACE_DEPTH_M, HAND_DEPTH_M = 0.02, 0.025
-_LIMBS = ("UpperArm", "LowerArm", "Hand"), ("UpperLeg", "LowerLeg", "Foot")
+_SEGMENTS = ("Metacarpal", "Proximal", "Intermediate", "Distal")
+_TRUNK = ("hips", "spine", "chest", "upperChest", "neck", "Shoulder")
+_ARM, _LEG = ("UpperArm", "LowerArm", "Hand"), ("UpperLeg", "LowerLeg", "Foot")
+_FLESH = (
+    (), (*_TRUNK, "head", "jaw"), *(((*_TRUNK, "UpperArm"), _ARM, _ARM) * 2), *(((*_TRUNK, "UpperLeg"), _LEG, _LEG) * 2), (), (), (), (),
+)  # of each body point: the joints whose flesh does not hide it; limbs are of its own side
+_SIDE_OF = (("",) * 2 + ("right",) * 3 + ("left",) * 3) + ("right",) * 3 + ("left",) * 3 + ("",) * 4
 _FINGERS = (
     ("ThumbMetacarpal", "ThumbProximal", "ThumbDistal"), ("IndexProximal", "IndexIntermediate", "IndexDistal"),
     ("MiddleProximal", "MiddleIntermediate", "MiddleDistal"), ("RingProximal", "RingIntermediate", "RingDistal"),
@@ -28,7 +35,7 @@ def body_points(body: BodyModel) -> np.ndarray:
     """(18, 3) metres, world; the neck is the middle of the shoulders, as COCO has none."""
     joint = lambda name: body.skeleton.heads[body.skeleton.index(name)]  # noqa: E731
     mark = lambda name: body.v_pos[body.landmarks[name]]  # noqa: E731
-    arms, legs = ([[joint(side + part) for part in limb] for side in ("right", "left")] for limb in _LIMBS)
+    arms, legs = ([[joint(side + part) for part in limb] for side in ("right", "left")] for limb in (_ARM, _LEG))
     neck = (arms[0][0] + arms[1][0]) / 2
     return np.array([
         mark("nose_tip"), neck, *arms[0], *arms[1], *legs[0], *legs[1], mark("eye_r"), mark("eye_l"), mark("ear_r"), mark("ear_l"),
@@ -59,21 +66,44 @@ def face_points(body: BodyModel) -> np.ndarray:
     return np.array([*jaw, *brows, *_nose(at), *_eye(at, "r", False), *_eye(at, "l", True), *_mouth(at), at["eye_r"], at["eye_l"]])
 
 
-def view_keypoints(body: BodyModel, view: ViewBuffers) -> ViewKeypoints:
-    """All points of the posed ``body`` in one view. Pixels are those of ``view.camera``."""
-    scale = float(np.ptp(body.v_pos[:, 2])) / REFERENCE_HEIGHT_M
-    scale = min(max(scale, 0.5), 2.0)
+def moved_by(body: BodyModel) -> np.ndarray:
+    """(F,) joint that moves each triangle most; fingers count as their hand, toes as their foot."""
+    names = body.skeleton.names
+    main = np.arange(len(names))
+    for j, name in enumerate(names):
+        side = next((s for s in ("left", "right") if name.startswith(s)), "")
+        whole = side + ("Foot" if name.endswith("Toes") else "Hand" if name.endswith(_SEGMENTS) else "?")
+        main[j] = names.index(whole) if whole in names else j
+    return main[body.weights[body.t_pos_idx].sum(1).argmax(1)]
 
-    def seen(points: np.ndarray, depth_m: np.ndarray | float) -> np.ndarray:
-        return _seen(points, np.broadcast_to(depth_m, len(points)) * scale, view)
 
-    found, face = seen(body_points(body), BODY_DEPTH_M), seen(face_points(body), FACE_DEPTH_M)
+def view_keypoints(body: BodyModel, view: ViewBuffers, t_joint: np.ndarray) -> ViewKeypoints:
+    """All points of the posed ``body`` in one view; ``t_joint`` is ``moved_by(body)``. Pixels are those of ``view.camera``."""
+    tall = float(np.clip(np.ptp(body.v_pos[:, 2]) / REFERENCE_HEIGHT_M, 0.5, 2.0))
+    crown, chin = (body.v_pos[body.landmarks[name]] for name in ("crown", "chin"))
+    head = float(np.clip(np.linalg.norm(crown - chin) / REFERENCE_HEAD_M, 0.5, 6.0))
+    depth_m = BODY_DEPTH_M * np.where(np.isin(np.arange(18), [0, 14, 15, 16, 17]), head, tall)
+    found = _seen(body_points(body), depth_m, view)
+    found[:, 2] = np.maximum(found[:, 2], _in_own_flesh(found, body, view, t_joint))
+    face = _seen(face_points(body), np.full(70, FACE_DEPTH_M * head), view)
     if not found[[0, 14, 15], 2].any():  # a jaw alone, from behind, is no face
         face[:, 2] = 0
-    return ViewKeypoints(
-        found, face, seen(hand_points(body, "left"), HAND_DEPTH_M),
-        seen(hand_points(body, "right"), HAND_DEPTH_M),
-    )
+    hands = [_seen(hand_points(body, side), np.full(21, HAND_DEPTH_M * tall), view) for side in ("left", "right")]
+    return ViewKeypoints(found, face, *hands)
+
+
+def _in_own_flesh(found: np.ndarray, body: BodyModel, view: ViewBuffers, t_joint: np.ndarray) -> np.ndarray:
+    """(18,) bool: the surface at the point's pixel is that of its own limb, which does not count as hiding it."""
+    names, out = body.skeleton.names, np.zeros(18, bool)
+    for i, (x, y, _) in enumerate(found):
+        if not (0 <= x < view.depth.shape[1] and 0 <= y < view.depth.shape[0]):
+            continue
+        triangle = view.tri_id[int(y), int(x)]
+        name = names[t_joint[triangle]] if triangle >= 0 else ""
+        part = name.removeprefix("left").removeprefix("right")
+        same_side = part in _TRUNK or name.startswith(_SIDE_OF[i])
+        out[i] = triangle >= 0 and part in _FLESH[i] and same_side
+    return out
 
 
 def _seen(points: np.ndarray, depth_m: np.ndarray, view: ViewBuffers) -> np.ndarray:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stages.artifacts.conditions import ViewKeypoints
+from stages.conditions.buffers import box_down
 
 REFERENCE_SIDE_PX = 512
 COLOURS = (
@@ -99,6 +100,6 @@ def _paint(
         return
     n = _SUBSAMPLES
     x, y = np.meshgrid(x0 + (np.arange((x1 - x0) * n) + 0.5) / n, y0 + (np.arange((y1 - y0) * n) + 0.5) / n)
-    cover = inside(x, y).reshape(y1 - y0, n, x1 - x0, n).mean((1, 3))[..., None].astype(np.float32)
+    cover = box_down(inside(x, y), n)[..., None]
     region = canvas[y0:y1, x0:x1]
     region += cover * (colour.astype(np.float32) - region)

@@ -30,11 +30,11 @@ class ViewPictures:
     depth_range_m: tuple[float, float]
 
 
-def draw_view(fine: ViewBuffers, body: BodyModel, settings: ConditionsSettings) -> ViewPictures:
-    """``fine`` is the view with ``settings.samples`` squared samples for each pixel; ``body`` is the posed one."""
+def draw_view(fine: ViewBuffers, body: BodyModel, t_joint: np.ndarray, settings: ConditionsSettings) -> ViewPictures:
+    """``fine`` is the view with ``settings.samples`` squared samples for each pixel; ``body`` is the posed one, ``t_joint`` its ``moved_by``."""
     samples = settings.samples
     view = resolved(fine, samples)
-    keypoints = view_keypoints(body, view)
+    keypoints = view_keypoints(body, view, t_joint)
     near_far = maps.depth_range(view)
     draw = {
         "openpose": lambda: openpose_picture(keypoints, settings.width, settings.height, settings.hands, settings.face),

@@ -23,11 +23,11 @@ def write_preview(conditions: ConditionSet, folder: Path) -> None:
 
 
 def _chosen(conditions: ConditionSet) -> list[str]:
-    """Five views of the first ring, evenly spread, and three of the second; or eight of the only one."""
+    """Front, angle, side, back and the other side of the first ring, then front, angle and side of the second, as far as there are such."""
     rings = list(conditions.rings.values())
-    shares = [SHEET_VIEWS] if len(rings) == 1 else [SHEET_VIEWS - 3, 3]
-    names = conditions.names
-    return [names[ring[i * len(ring) // share]] for ring, share in zip(rings, shares, strict=False) for i in range(min(share, len(ring)))]
+    turns = [tuple(i / SHEET_VIEWS for i in range(SHEET_VIEWS))] if len(rings) == 1 else [(0, 1 / 8, 1 / 4, 1 / 2, 3 / 4), (0, 1 / 8, 1 / 4)]
+    chosen = [ring[int(len(ring) * turn)] for ring, shares in zip(rings, turns, strict=False) for turn in shares]
+    return [conditions.names[i] for i in dict.fromkeys(chosen)]
 
 
 def _small(image: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera
 from stages.artifacts.conditions import ConditionSet, ViewKeypoints, write_body, write_cameras, write_keypoints
 from stages.artifacts.images import write_png
-from stages.conditions.buffers import finer
+from stages.conditions.buffers import ViewBuffers, finer
 from stages.conditions.framing import rings
+from stages.conditions.keypoints import moved_by
 from stages.conditions.pictures import ViewPictures, draw_view
 from stages.conditions.preview import write_preview
 from stages.conditions.settings import ConditionsSettings
@@ -78,8 +79,16 @@ def _draw_pending(posed: BodyModel, cameras: Sequence[Camera], settings: Conditi
         return
     renderer = context.backends["geometry"]
     views = renderer.render(posed, [finer(c, settings.samples) for c in todo], context.work / "geometry")
-    for drawn in _in_threads(lambda fine: draw_view(fine, posed, settings), views, max(1, context.threads)):
-        _keep(drawn, context)
+    t_joint = moved_by(posed)
+
+    def work(fine: ViewBuffers) -> ViewPictures:
+        drawn = draw_view(fine, posed, t_joint, settings)
+        for kind, picture in drawn.pictures.items():
+            write_png(context.work / "pictures" / kind / f"{drawn.name}.png", picture)
+        return drawn
+
+    for drawn in _in_threads(work, views, max(1, context.threads)):
+        _note_done(drawn, context)
         context.progress.advance()
 
 
@@ -95,10 +104,8 @@ def _in_threads(work: Any, items: Iterator, threads: int) -> Iterator:
             yield waiting.popleft().result()
 
 
-def _keep(drawn: ViewPictures, context: StageContext) -> None:
-    """Pictures first, then the note that says they are whole."""
-    for kind, picture in drawn.pictures.items():
-        write_png(context.work / "pictures" / kind / f"{drawn.name}.png", picture)
+def _note_done(drawn: ViewPictures, context: StageContext) -> None:
+    """The note that says that the view's pictures are whole."""
     near_m, far_m = drawn.depth_range_m
     note = {"near_m": near_m, "far_m": far_m, "keypoints": {k: v.tolist() for k, v in asdict(drawn.keypoints).items()}}
     context.checkpoint.save(f"{drawn.name}.json", lambda path: _write(path, json.dumps(note)))
