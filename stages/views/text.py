@@ -17,7 +17,7 @@ def fits(tokenizer: CLIPTokenizer, text: str) -> bool:
 def embed(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: Sequence[str], clip_skip: int = 0) -> Tensor:
     """(texts, tokens, channels) float32: the text model's last hidden states, after its final norm.
 
-    ``clip_skip`` layers are left out at the end, as diffusers and the web interfaces understand it.
+    ``clip_skip`` layers are left out at the end, for every text alike.
     """
     tokens = tokenizer(
         list(texts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"

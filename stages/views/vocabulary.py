@@ -41,7 +41,7 @@ def unknown_words(prompt: str, model_folder: Path) -> list[str]:
 
 def near_words(word: str, model_folder: Path, count: int = 3) -> list[str]:
     """Learnt words that look like ``word``, nearest first."""
-    return difflib.get_close_matches(word, sorted(learnt_words(model_folder) or ()), count, 0.7)
+    return difflib.get_close_matches(word, sorted(learnt_words(model_folder) or ()), count, 0.65)
 
 
 def word_notices(prompt: str, negative_prompt: str, model: str, model_folder: Path) -> list[str]:
