@@ -19,7 +19,7 @@ class Piece:
 
     ``v_pos`` (V, 3) metres at rest; ``tri`` (F, 3); ``uv`` (F, 3, 2) texture coordinates of the corners; ``weights`` (V, J);
     ``part`` one of PARTS; ``t_piece`` (F,) numbers of separate things inside the patch that get a line between them;
-    ``quiet`` draws no such lines.
+    ``quiet``, for all or (F,) each, draws no such lines.
     """
 
     v_pos: np.ndarray
@@ -28,7 +28,7 @@ class Piece:
     weights: np.ndarray
     part: str
     t_piece: np.ndarray | None = None
-    quiet: bool = False
+    quiet: bool | np.ndarray = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def joined(pieces: Sequence[Piece], kd: np.ndarray, skeleton: Skeleton) -> Chara
         t_part=part,
         t_ink=np.where(part == PARTS.index("eye"), PARTS.index("skin"), part),
         t_piece=np.concatenate(numbers),
-        t_quiet=np.concatenate([np.full(len(p.tri), p.quiet) for p in pieces]),
+        t_quiet=np.concatenate([np.broadcast_to(np.asarray(p.quiet, bool), (len(p.tri),)) for p in pieces]),
         weights=np.concatenate([p.weights for p in pieces]),
         skeleton=skeleton,
         mips=mip_chain(kd),

@@ -127,7 +127,7 @@ def _line_strength(tri_id, depth, part, piece, quiet, y, x, jump, reach):
             elif part[g] != part[f]:
                 if gap > 0.0 or (gap > -0.002 and part[f] < part[g]):
                     strongest = max(strongest, 0.9 if r == 1 else 0.0)
-            elif piece[g] != piece[f] and not (quiet[g] and quiet[f]):
+            elif piece[g] != piece[f] and not (quiet[g] or quiet[f]):
                 if r == 1 and (gap > 0.0 or (gap == 0.0 and piece[f] < piece[g])):
                     strongest = max(strongest, 0.75)
     return strongest

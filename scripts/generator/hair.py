@@ -13,7 +13,7 @@ from scripts.generator.attributes import Attributes
 from scripts.generator.paint import smoothstep
 from stages.artifacts.body import BodyModel
 
-RINGS = 18  # cross-sections of a lock
+RINGS = 20  # cross-sections of a lock
 SECTION = np.array([(-1.0, 0.0), (-0.55, 0.62), (0.0, 0.85), (0.55, 0.62), (1.0, 0.0), (0.0, -0.45)])  # (across, outward)
 
 
@@ -83,7 +83,8 @@ def loft(lock: Lock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a, b, c, d = i * m + j, i * m + jn, (i + 1) * m + jn, (i + 1) * m + j
     tri = np.concatenate([np.stack([a, d, b], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
     across = (SECTION[:, 0] + 1) / 2
-    st = np.stack(np.meshgrid(np.linspace(1, 0, k), across, indexing="ij")[::-1], -1).reshape(-1, 2)
+    step = np.r_[0, np.cumsum(np.linalg.norm(np.diff(lock.path, axis=0), axis=1))]
+    st = np.stack(np.meshgrid(1 - step / step[-1], across, indexing="ij")[::-1], -1).reshape(-1, 2)
     return v.reshape(-1, 3), tri, st[tri]
 
 
@@ -99,7 +100,7 @@ def hair_weights(head: Head, v: np.ndarray) -> np.ndarray:
 
 def locks_piece(head: Head, locks: list[Lock], rng: np.random.Generator) -> Piece:
     """All locks as one patch; each is a separate thing to the line drawer and shifts its strands a little in the tile."""
-    vs, ts, uvs, ids, n = [], [], [], [], 0
+    vs, ts, uvs, ids, roots, n = [], [], [], [], [], 0
     for number, lock in enumerate(locks):
         v, tri, st = loft(lock)
         shift = rng.uniform(0, 0.5)
@@ -108,9 +109,11 @@ def locks_piece(head: Head, locks: list[Lock], rng: np.random.Generator) -> Piec
         ts.append(tri + n)
         uvs.append(place("hair", s, st[..., 1]))
         ids.append(np.full(len(tri), number))
+        middle = v[tri].mean(1) - head.centre
+        roots.append(middle[:, 2] > 0.42 * np.linalg.norm(middle, axis=1))
         n += len(v)
     v = np.concatenate(vs)
-    return Piece(v, np.concatenate(ts), np.concatenate(uvs), hair_weights(head, v), "hair", np.concatenate(ids))
+    return Piece(v, np.concatenate(ts), np.concatenate(uvs), hair_weights(head, v), "hair", np.concatenate(ids), np.concatenate(roots))
 
 
 def cap_piece(head: Head, nape: float = 2.25, lift: float = 0.012) -> Piece:
@@ -133,7 +136,7 @@ def cap_piece(head: Head, nape: float = 2.25, lift: float = 0.012) -> Piece:
     s = np.repeat((theta + np.pi) / (2 * np.pi), rows)
     t = np.tile(np.r_[1 - share, 0.0], nt + 1)
     v = v.reshape(-1, 3)
-    return Piece(v, tri, place("cap", s, t)[tri], hair_weights(head, v), "hair")
+    return Piece(v, tri, place("cap", s, t)[tri], hair_weights(head, v), "hair", quiet=True)
 
 
 def strand(
@@ -167,9 +170,10 @@ def _resampled(
     head: Head, p: np.ndarray, theta: float, width: float, thick: float, root: float, belly: float, tip: float
 ) -> Lock:
     step = np.r_[0, np.cumsum(np.linalg.norm(np.diff(p, axis=0), axis=1))]
-    where = np.linspace(0, step[-1], RINGS)
+    bend = min(0.20 * head.unit / max(step[-1], 1e-6), 0.62)  # half of the sections go to the part that bends over the head
+    where = step[-1] * np.interp(np.linspace(0, 1, RINGS), [0, 0.55, 1], [0, bend, 1])
     path = np.stack([np.interp(where, step, p[:, k]) for k in range(3)], 1)
-    u = np.linspace(0, 1, RINGS)
+    u = where / step[-1]
     rise = root + (1 - root) * np.sin(np.clip(u / belly, 0, 1) * np.pi / 2)
     end = tip + (1 - tip) * np.sqrt(np.clip((1 - u) / (1 - belly), 0, 1))
     profile = np.where(u < belly, rise, end)

@@ -8,6 +8,11 @@ from scripts.generator.assemble import Character, Piece, joined
 from scripts.generator.atlas import Atlas
 from scripts.generator.attributes import Attributes
 from scripts.generator.bare import paint_skin, skin_pieces
+from scripts.generator.clothes import (
+    legwear_pieces, paint_bottom, paint_legwear, paint_shoes, paint_top, shoe_pieces, top_pieces, trousers_pieces,
+)
+from scripts.generator.garments import Figure
+from scripts.generator.skirt import skirt_piece
 from scripts.generator.face import FaceMap, paint_face
 from scripts.generator.hair import Head, paint_hair
 from scripts.generator.hairstyles import hair_pieces
@@ -24,5 +29,30 @@ def dressed(a: Attributes, body: BodyModel) -> Character:
     paint_face(a, face, atlas, rng)
     paint_hair(a, atlas, rng)
     pieces: list[Piece] = hair_pieces(a, head, rng)
+    pieces += _clothes(a, Figure(body), hidden, atlas, np.random.default_rng([a.seed, 8]))
     pieces += skin_pieces(body, hidden, face)
     return joined(pieces, atlas.kd, body.skeleton)
+
+
+def _clothes(a: Attributes, figure: Figure, hidden: np.ndarray, atlas: Atlas, rng: np.random.Generator) -> list[Piece]:
+    pieces = top_pieces(a, figure, hidden) + legwear_pieces(a, figure, hidden) + shoe_pieces(a, figure, hidden)
+    pleats = 0
+    if a.bottom in ("trousers", "shorts"):
+        pieces += trousers_pieces(a, figure, hidden)
+    else:
+        pleats = 24 if a.bottom == "skirt" else 0
+        pieces.append(_skirt(a, figure, rng, pleats))
+    paint_top(a, figure, atlas, rng)
+    paint_bottom(a, atlas, rng, pleats)
+    paint_legwear(a, atlas)
+    paint_shoes(a, figure, atlas)
+    return pieces
+
+
+def _skirt(a: Attributes, figure: Figure, rng: np.random.Generator, pleats: int) -> Piece:
+    thigh = figure.crotch_z - figure.knee_z
+    if a.bottom == "skirt":
+        return skirt_piece(figure, rng, figure.knee_z + rng.uniform(0.40, 0.52) * thigh, 0.055, pleats=pleats, depth=0.012)
+    if a.bottom == "long skirt":
+        return skirt_piece(figure, rng, figure.ankle_z + rng.uniform(0.10, 0.22), 0.10, waves=9, depth=0.016)
+    return skirt_piece(figure, rng, figure.knee_z + rng.uniform(0.1, 0.3) * thigh, 0.085, waves=8, depth=0.016, part="top")
