@@ -16,7 +16,7 @@ import numpy as np
 
 from scripts.bench.machine import described, report
 from scripts.bench.surface_nets import outer_skin
-from scripts.generator.assemble import Character, build_character
+from scripts.generator.assemble import Character, build_character, character_mesh
 from scripts.generator.split import HELD_OUT
 from stages.artifacts.body import BodyModel, skin
 from stages.artifacts.glb import corner_normals
@@ -33,26 +33,27 @@ TWELVE = ("t_pose", "relaxed", "arms_up", "arms_forward", "hands_on_hips", "walk
 SHOWN = ("arms_up", "walk", "sit")
 
 
-def true_surface(character: Character) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(v_pos, t_pos_idx, weights, part of each vertex) as built."""
+def true_surface(character: Character) -> tuple[np.ndarray, ...]:
+    """(v_pos, t_pos_idx, weights, part of each vertex, colour of each vertex) as built."""
     part = np.zeros(len(character.v_pos), int)
     part[character.t_pos_idx.ravel()] = np.repeat(character.t_part, 3)
-    return character.v_pos, character.t_pos_idx, character.weights, part
+    return character.v_pos, character.t_pos_idx, character.weights, part, character_mesh(character)[2]
 
 
-def closed_surface(character: Character, cell_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The same of one closed skin, with weights and parts of the closest true point that faces the same way."""
+def closed_surface(character: Character, cell_m: float) -> tuple[np.ndarray, ...]:
+    """The same of one closed skin, with weights, parts and colours of the closest true point that faces the same way."""
     v_pos, triangles = outer_skin(character.v_pos, character.t_pos_idx, cell_m)
     near = closest_points(v_pos, character.v_pos, character.t_pos_idx, corner_normals(v_pos, triangles), 0.0)
-    return v_pos, triangles, near.interpolate(character.weights, character.t_pos_idx), character.t_part[near.triangle]
+    weights, colours = (near.interpolate(a, character.t_pos_idx) for a in (character.weights, character_mesh(character)[2]))
+    return v_pos, triangles, weights, character.t_part[near.triangle], colours
 
 
 def errors_of(surface: tuple[np.ndarray, ...], body: BodyModel, settings: RigSettings) -> tuple[np.ndarray, Any, float]:
     """(12, V) errors as shares of the height, the binding, and the seconds that it took."""
-    v_pos, triangles, truth, _ = surface
+    v_pos, triangles, truth, _, colours = surface
     started = time.perf_counter()
     still = np.tile(np.eye(4), (len(body.skeleton.names), 1, 1))
-    skinning, transfer = bind(v_pos, triangles, body, body, still, settings)
+    skinning, transfer = bind(v_pos, triangles, body, body, still, settings, colours)
     seconds = time.perf_counter() - started
     height = float(np.ptp(v_pos[:, 2]))
     errors = []
@@ -64,7 +65,7 @@ def errors_of(surface: tuple[np.ndarray, ...], body: BodyModel, settings: RigSet
 
 def pictures(surface: tuple[np.ndarray, ...], bound: Any, body: BodyModel) -> list[np.ndarray]:
     """Weights as colours: carried and true, in a few poses, and the error of the worst pose in red."""
-    v_pos, triangles, truth, _ = surface
+    v_pos, triangles, truth = surface[:3]
     skinning = bound[0]
     colours = joint_colours(body.skeleton.names)
     mixed = {"carried": np.einsum("vk,vkc->vc", skinning.weights, colours[skinning.joints]), "true": truth @ colours}

@@ -8,7 +8,8 @@ from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.body import BodyModel
 from stages.artifacts.conditions import ConditionSet
-from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.images import to_u8
+from stages.artifacts.mesh import MeshAsset, TexturedMesh
 from stages.artifacts.rig import Rig, Skinning
 from stages.rig.inpaint import strongest
 from stages.rig.settings import RigSettings
@@ -17,13 +18,30 @@ from stages.rig.unpose import unpose
 
 
 def bind(
-    v_pos: np.ndarray, t_pos_idx: np.ndarray, rest: BodyModel, posed: BodyModel, rest2posed: np.ndarray, settings: RigSettings
+    v_pos: np.ndarray, t_pos_idx: np.ndarray, rest: BodyModel, posed: BodyModel, rest2posed: np.ndarray, settings: RigSettings,
+    v_rgb: np.ndarray | None = None,
 ) -> tuple[Skinning, Transfer]:
     """The surface ``v_pos`` (V, 3), in the posed frame, bound to the body's skeleton at rest; and how the weights came about."""
-    transfer = transfer_weights(v_pos.astype(np.float64), t_pos_idx, posed, settings)
+    transfer = transfer_weights(v_pos.astype(np.float64), t_pos_idx, posed, settings, v_rgb)
     joints, weights = strongest(transfer.weights)
     v_pos_rest = unpose(v_pos, joints, weights, rest2posed)
     return Skinning(v_pos_rest.astype(np.float32), joints, weights, rest.skeleton), transfer
+
+
+def vertex_colours(mesh: TexturedMesh) -> np.ndarray:
+    """(V, 3) sRGB in [0, 1]: the base colour at each vertex, the mean over the texture corners that meet there."""
+    kd = to_u8(mesh.kd)[..., :3].astype(np.float64) / 255
+    x = np.clip((mesh.v_tex[:, 0] * kd.shape[1]).astype(int), 0, kd.shape[1] - 1)
+    y = np.clip(((1 - mesh.v_tex[:, 1]) * kd.shape[0]).astype(int), 0, kd.shape[0] - 1)
+    return corner_mean(kd[y, x][mesh.t_tex_idx], mesh.t_pos_idx, len(mesh.v_pos))
+
+
+def corner_mean(corners: np.ndarray, t_pos_idx: np.ndarray, count: int) -> np.ndarray:
+    """Values of triangle corners (F, 3, C) averaged at the vertices, (count, C)."""
+    index = t_pos_idx.ravel()
+    flat = corners.reshape(len(index), -1)
+    total = np.stack([np.bincount(index, flat[:, c], count) for c in range(flat.shape[1])], -1)
+    return total / np.maximum(np.bincount(index, minlength=count), 1)[:, None]
 
 
 def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, context: StageContext) -> Rig:
@@ -32,8 +50,8 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
 
     context.progress.start("skin weights", 3)
     rest, posed = conditions.body_rest, conditions.body_posed
-    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, rest, posed, conditions.rest2posed, settings)
-    trusted = float((transfer.confidence > 0.5).mean())
+    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, rest, posed, conditions.rest2posed, settings, vertex_colours(mesh.mesh))
+    trusted = float(((transfer.confidence > 0.5) & ~transfer.hair).mean())
     context.progress.advance(1, trusted=trusted)
     if trusted < 0.02:
         raise StageError(
@@ -46,6 +64,7 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     metrics = {
         "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
         "trusted_share": round(trusted, 6), "inpainted_share": round(float((transfer.confidence < 0.05).mean()), 6),
+        "hair_share": round(float(transfer.hair.mean()), 6),
         "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
     }
     rig = Rig.write(context.out, skinning, metrics)

@@ -1,7 +1,7 @@
 """Skin weights carried from the posed body to another surface in the same pose.
 
 The body's weights are believed where the surface lies close to the body, faces the same way, and neighbours on the surface have
-neighbours on the body; elsewhere - hair, cloth that stands off, webs between limbs - they are inpainted.
+neighbours on the body; elsewhere - cloth that stands off, webs between limbs - they are inpainted. Hair has a rule of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from stages.artifacts.body import BodyModel
 from stages.artifacts.glb import corner_normals
 from stages.rig.closest import Closest, closest_points
+from stages.rig.hair import find_hair, hair_weights
 from stages.rig.inpaint import components_of, edges_of, inpaint
 from stages.rig.settings import RigSettings
 
@@ -24,14 +25,20 @@ _RIGID_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Transfer:
-    """Weights (V, J) with rows summing to 1, and how far each vertex's body weights were believed, (V,) in [0, 1]."""
+    """Weights (V, J) with rows summing to 1; how far each vertex's own value was believed, (V,) in [0, 1]; which vertices are hair."""
 
     weights: np.ndarray
     confidence: np.ndarray
+    hair: np.ndarray
 
 
-def transfer_weights(v_pos: np.ndarray, t_pos_idx: np.ndarray, posed: BodyModel, settings: RigSettings) -> Transfer:
-    """Weights for the surface ``v_pos`` (V, 3), ``t_pos_idx`` (F, 3) from the body in the same pose and frame."""
+def transfer_weights(
+    v_pos: np.ndarray, t_pos_idx: np.ndarray, posed: BodyModel, settings: RigSettings, v_rgb: np.ndarray | None = None
+) -> Transfer:
+    """Weights for the surface ``v_pos`` (V, 3), ``t_pos_idx`` (F, 3) from the body in the same pose and frame.
+
+    ``v_rgb`` (V, 3), sRGB in [0, 1], tells hair from clothes; without it hair is treated as everything else.
+    """
     v_nrm = corner_normals(v_pos, t_pos_idx)
     near = closest_points(v_pos, posed.v_pos, posed.t_pos_idx, v_nrm, np.cos(np.radians(settings.normal_deg)))
     confidence = believed(v_pos, v_nrm, near, posed, settings)
@@ -40,8 +47,11 @@ def transfer_weights(v_pos: np.ndarray, t_pos_idx: np.ndarray, posed: BodyModel,
     wanted = np.where(
         (confidence > 0)[:, None], near.interpolate(posed.weights, posed.t_pos_idx), anyhow.interpolate(posed.weights, posed.t_pos_idx)
     )
+    hair = np.zeros(len(v_pos), bool) if v_rgb is None else find_hair(v_rgb, t_pos_idx, anyhow, posed)
+    wanted[hair] = hair_weights(v_pos[hair], posed.skeleton)
+    confidence[hair] = 1.0
     weights = inpaint(v_pos, t_pos_idx, wanted, confidence, settings.smoothing_m)
-    return Transfer(_bind_loose_pieces(v_pos, t_pos_idx, weights, confidence), confidence)
+    return Transfer(_bind_loose_pieces(v_pos, t_pos_idx, weights, confidence), confidence, hair)
 
 
 def believed(v_pos: np.ndarray, v_nrm: np.ndarray, near: Closest, posed: BodyModel, settings: RigSettings) -> np.ndarray:
