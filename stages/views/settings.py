@@ -89,9 +89,9 @@ class ViewsSettings(BaseModel):
         "auto", description="Number format of the networks; `auto` is float32 on a CPU and float16 on a GPU."
     )
     chunk: int = Field(
-        0, ge=0, le=1000, description="Frames that go through the network at once; sets the memory. 0 chooses by device: 4 on a CPU, 8 on a GPU."
+        0, ge=0, le=1000, json_schema_extra={"in_key": False},
+        description="Frames that go through the network at once; sets the memory, not the result. 0 chooses by device: 4 on a CPU, 8 on a GPU.",
     )
-    background: float = Field(1.0, ge=0, le=1, description="Grey level that the pictures are meant to have behind the figure.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
