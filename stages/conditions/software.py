@@ -56,9 +56,10 @@ def vertex_normals(v_pos: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
     """(V, 3) unit normals, faces weighted by their angle at the vertex (Thuermer and Wuethrich 1998)."""
     p = v_pos[t_pos_idx]
     edges = np.roll(p, -1, 1) - p
-    edges /= np.maximum(np.linalg.norm(edges, axis=-1, keepdims=True), 1e-12)
     face = np.cross(edges[:, 0], edges[:, 1])
-    face /= np.maximum(np.linalg.norm(face, axis=-1, keepdims=True), 1e-12)
+    size = np.linalg.norm(face, axis=-1, keepdims=True)
+    face = np.where(size > 1e-13, face / np.maximum(size, 1e-13), 0.0)  # slivers have no direction
+    edges /= np.maximum(np.linalg.norm(edges, axis=-1, keepdims=True), 1e-12)
     angle = np.arccos(np.clip((edges * -np.roll(edges, 1, 1)).sum(-1), -1, 1))
     out = np.zeros_like(v_pos, dtype=np.float64)
     for corner in range(3):
