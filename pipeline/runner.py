@@ -111,8 +111,9 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
         manifest = store.lookup(item.name, key)
         if manifest is not None:
             return manifest
-        if store.finished_work(item.name, key):
-            return Manifest.read(store.commit(item.name, key))
+        finished = store.finished_work(item.name, key)
+        if finished is not None:
+            return Manifest.read(store.commit(item.name, key, finished))
     out, scratch, attempt = store.open_work(item.name, key)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     warnings, last = list(item.notices), store.latest(item.name)
@@ -134,7 +135,7 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
         models=[{"name": m.name, "revision": m.revision, "licence": m.licence} for m in item.models],
         warnings=warnings, versions=versions())
     store.write_manifest(out, manifest)
-    store.commit(item.name, key)
+    store.commit(item.name, key, out)
     narrator.done(manifest)
     return manifest
 

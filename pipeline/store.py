@@ -1,7 +1,7 @@
 """Layout of the cache: committed folders with manifests, work in progress beside them, nothing in between.
 
-``<root>/<stage>/<key[:2]>/<key>/`` is committed and never modified; ``<key>.work/`` is in progress (``out/`` becomes the
-committed folder by one rename; ``scratch/`` keeps checkpoints); ``<key>.aside-<n>/`` was replaced by force or found corrupt.
+``<root>/<stage>/<key[:2]>/<key>/`` is committed and never modified; ``<key>.work/`` is in progress (``out-<attempt>/`` becomes
+the committed folder by one rename; ``scratch/`` keeps checkpoints); ``<key>.aside-<n>/`` was replaced by force or found corrupt.
 """
 
 from __future__ import annotations
@@ -92,27 +92,33 @@ class Store:
         return target
 
     def open_work(self, stage: str, key: str) -> tuple[Path, Path, int]:
-        """(empty ``out``, ``scratch`` as the last attempt left it, number of this attempt)."""
+        """(empty folder to fill, ``scratch`` as the last attempt left it, number of this attempt).
+
+        The folder is another one each time: a program that outlives a killed run cannot write into its successor's.
+        """
         work = self.work(stage, key)
-        out, scratch, counter = work / "out", work / "scratch", work / "attempts"
-        if out.exists():
-            shutil.rmtree(out)
-        out.mkdir(parents=True)
-        scratch.mkdir(exist_ok=True)
-        attempt = int(counter.read_text() or 0) + 1 if counter.exists() else 1
+        scratch, counter = work / "scratch", work / "attempts"
+        scratch.mkdir(parents=True, exist_ok=True)
+        said = counter.read_text() if counter.exists() else ""
+        attempt = int(said) + 1 if said.isdigit() else 1
+        while (out := work / f"out-{attempt}").exists():
+            attempt += 1
         counter.write_text(str(attempt))
+        for former in work.glob("out-*"):
+            shutil.rmtree(former, ignore_errors=True)
+        out.mkdir()
         return out, scratch, attempt
 
-    def finished_work(self, stage: str, key: str) -> bool:
-        """Whether a killed run had written everything, manifest included, and lacked only the rename."""
-        out = self.work(stage, key) / "out"
-        if not (out / MANIFEST).exists():
-            return False
-        try:
-            manifest = Manifest.read(out)
-        except ArtifactError:
-            return False
-        return manifest.key == key and not digest_problems(out, manifest)
+    def finished_work(self, stage: str, key: str) -> Path | None:
+        """The folder of a killed run that had written everything, manifest included, and lacked only the rename."""
+        for path in self.work(stage, key).glob(f"out-*/{MANIFEST}"):
+            try:
+                manifest = Manifest.read(path.parent)
+            except ArtifactError:
+                continue
+            if manifest.key == key and not digest_problems(path.parent, manifest):
+                return path.parent
+        return None
 
     def write_manifest(self, out: Path, manifest: Manifest) -> None:
         """Write the manifest, last of all files, and flush everything to the disk."""
@@ -126,13 +132,13 @@ class Store:
             _flush(folder)
         _flush(out)
 
-    def commit(self, stage: str, key: str) -> Path:
+    def commit(self, stage: str, key: str, out: Path) -> Path:
         """Put finished work in its place by one rename; what was there is set aside."""
         self.set_aside(stage, key)
-        entry, work = self.entry(stage, key), self.work(stage, key)
-        os.replace(work / "out", entry)
+        entry = self.entry(stage, key)
+        os.replace(out, entry)
         _flush(entry.parent)
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(self.work(stage, key), ignore_errors=True)
         return entry
 
     def entries(self, stage: str | None = None) -> Iterator[Path]:

@@ -26,9 +26,9 @@ def fill(store: Store, text: str = "x", key: str = KEY) -> Path:
 def test_commit_then_lookup(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.lookup("s", KEY) is None
-    fill(store)
-    assert store.lookup("s", KEY) is None and store.finished_work("s", KEY)
-    folder = store.commit("s", KEY)
+    out = fill(store)
+    assert store.lookup("s", KEY) is None and store.finished_work("s", KEY) == out
+    folder = store.commit("s", KEY, out)
     manifest = store.lookup("s", KEY)
     assert manifest is not None and manifest.files["a.txt"][1] == 1 and digest_problems(folder, manifest) == []
     assert list(store.leftovers()) == [] and list(store.entries()) == [folder]
@@ -37,8 +37,7 @@ def test_commit_then_lookup(tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["size", "gone", "manifest", "key"])
 def test_a_damaged_entry_is_a_miss_and_goes_aside(tmp_path: Path, harm: str) -> None:
     store = Store(tmp_path)
-    fill(store)
-    folder = store.commit("s", KEY)
+    folder = store.commit("s", KEY, fill(store))
     if harm == "size":
         (folder / "a.txt").write_text("longer")
     elif harm == "gone":
@@ -48,16 +47,14 @@ def test_a_damaged_entry_is_a_miss_and_goes_aside(tmp_path: Path, harm: str) -> 
     else:
         (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace(KEY, "cd" * 32))
     assert store.lookup("s", KEY) is None
-    fill(store, "y")
-    store.commit("s", KEY)
+    store.commit("s", KEY, fill(store, "y"))
     assert store.lookup("s", KEY) is not None
     assert [p.name for p in store.leftovers()] == [f"{KEY}.aside-1"]
 
 
 def test_a_change_of_the_same_size_is_found_by_digests(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    fill(store)
-    folder = store.commit("s", KEY)
+    folder = store.commit("s", KEY, fill(store))
     (folder / "a.txt").write_text("y")
     (folder / "new.txt").write_text("")
     assert digest_problems(folder, Manifest.read(folder)) == ["a.txt was changed", "new.txt was added"]
@@ -68,15 +65,16 @@ def test_out_is_empty_and_scratch_is_kept_when_a_stage_starts_again(tmp_path: Pa
     out, scratch, attempt = store.open_work("s", KEY)
     (out / "half").write_text("")
     (scratch / "progress").write_text("7")
+    old = out
     out, scratch, again = store.open_work("s", KEY)
-    assert list(out.iterdir()) == [] and (scratch / "progress").read_text() == "7" and (attempt, again) == (1, 2)
+    assert out != old and not old.exists() and list(out.iterdir()) == [] and (scratch / "progress").read_text() == "7" and (attempt, again) == (1, 2)
 
 
 def test_finished_work_is_not_believed_without_its_digests(tmp_path: Path) -> None:
     store = Store(tmp_path)
     out = fill(store)
     (out / "a.txt").write_text("y")
-    assert not store.finished_work("s", KEY)
+    assert store.finished_work("s", KEY) is None
 
 
 def _take(path: Path, ready: object, stop: object) -> None:
