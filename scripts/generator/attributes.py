@@ -59,10 +59,13 @@ def sample_any_attributes(rng: np.random.Generator) -> Attributes:
     top = _pick(rng, TOPS, (5, 4, 4, 4, 4, 4, 3, 5))
     bottom = "none" if top == "dress" else _pick(rng, BOTTOMS[:4], (5, 3, 4, 3))
     top_color = _pick(rng, CLOTH_WORDS)
+    hair_style = _pick(rng, HAIR_STYLES, (3, 3, 3, 5, 3, 4, 4, 2, 2, 2))
+    accessory = _pick(rng, ACCESSORIES, (5, 4, 3, 3, 3, 3))
+    accessory = "glasses" if accessory == "hat" and hair_style in ("bun", "twin buns", "twin tails", "ponytail") else accessory
     legwear = "bare" if bottom in ("long skirt",) and rng.random() < 0.5 else _pick(rng, LEGWEAR, (3, 3, 4))
     return Attributes(
         hair_color=_pick(rng, tuple(palette.HAIR)),
-        hair_style=_pick(rng, HAIR_STYLES, (3, 3, 3, 5, 3, 4, 4, 2, 2, 2)),
+        hair_style=hair_style,
         eye_color=_pick(rng, tuple(palette.EYES)),
         skin=_pick(rng, tuple(palette.SKIN), (6, 2, 2)),
         top=top,
@@ -73,7 +76,7 @@ def sample_any_attributes(rng: np.random.Generator) -> Attributes:
         legwear_color=_pick(rng, LEGWEAR_WORDS, (4, 4, 2, 2, 1, 1)),
         shoes=_pick(rng, SHOES),
         shoes_color=_pick(rng, SHOE_WORDS, (3, 4, 3, 2, 1, 1)),
-        accessory=_pick(rng, ACCESSORIES, (5, 4, 3, 3, 3, 3)),
+        accessory=accessory,
         accessory_color=_pick(rng, ACCESSORY_WORDS),
         seed=int(rng.integers(2**31)),
     )

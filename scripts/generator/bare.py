@@ -21,7 +21,7 @@ def paint_skin(a: Attributes, atlas: Atlas) -> None:
     skin = np.array(palette.SKIN[a.skin])
     c.fill(skin)
     _, y = c.grid()
-    c.blend(smoothstep(y, 0.46, 0.54), np.clip(palette.shade(skin) * (1.0, 0.97, 0.98), 0, 1))
+    c.blend(np.broadcast_to(smoothstep(y, 0.46, 0.54), c.pixels.shape[:2]), np.clip(palette.shade(skin) * (1.0, 0.97, 0.98), 0, 1))
 
 
 def skin_pieces(body: BodyModel, hidden: np.ndarray, face: FaceMap) -> list[Piece]:
@@ -34,7 +34,8 @@ def skin_pieces(body: BodyModel, hidden: np.ndarray, face: FaceMap) -> list[Piec
     tone = smoothstep(body.v_pos[:, 2], face.chin_z - UNDER_CHIN_M - 0.02, face.chin_z - UNDER_CHIN_M + 0.02)
     on_neck = np.zeros(len(body.v_pos), bool)
     on_neck[body.t_pos_idx[names == "neck"]] = True
-    tone = np.where(on_neck, tone, 0.0)
+    middle = body.skeleton.heads[body.skeleton.index("head")][1]
+    tone = np.where(on_neck, np.minimum(tone, 0.85) * smoothstep(body.v_pos[:, 1], middle + 0.012, middle - 0.004), 0.0)
     plain = place("skin", np.full(keep.shape + (3,), 0.5), tone[body.t_pos_idx])
     uv = np.where(frontal[:, None, None], face.uv(corners), plain)
     eye = np.isin(names, EYE_PARTS)

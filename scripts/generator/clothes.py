@@ -37,7 +37,7 @@ def top_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Piece]
     taper_in = np.where(arm > 0.86, np.clip((1.0 - arm) / 0.14, 0.15, 1.0), 1.0) if a.top in ("shirt", "sweater", "hoodie") else 1.0
     loose = loose * np.where(on_arm, (1 + puff * smoothstep(arm, 0.05, 0.5 * end + 0.1)) * taper_in, 1.0)
     if a.top in LONG:
-        loose = loose + 0.006 * smoothstep(figure.z, figure.waist_z + 0.12, hem)
+        loose = loose + 0.010 * smoothstep(figure.z, figure.waist_z + 0.12, hem)
     neckline = figure.neck_field(drop, 0.0 if a.top in ("jacket",) else vee)
     trunk = np.where(figure.is_head | figure.is_hand & (end < 0.9), -1.0, 1.0)
     field = np.minimum.reduce([sleeve, neckline, figure.above(hem), trunk])
@@ -92,6 +92,7 @@ def paint_top(a: Attributes, figure: Figure, atlas: Atlas, rng: np.random.Genera
         _open_front(c, rgb, seam, white)
         cuff(0.08)
     elif a.top == "sailor top":
+        _sailor_collar(c, a, figure, white)
         cuff(0.07)
         s.blend(np.broadcast_to(smoothstep(sy, 0.075, 0.07), s.pixels.shape[:2]), palette.CLOTH["navy"] if a.top_color == "white" else white)
     elif a.top == "dress":
@@ -112,6 +113,19 @@ def _open_front(c: Canvas, rgb: np.ndarray, seam: np.ndarray, white: np.ndarray)
         c.polygon(lapel, palette.shade(rgb))
         c.stroke(np.concatenate([lapel, lapel[:1]]), 0.004, seam)
     c.stroke(np.array([[0.5, 0.0], [0.5, 0.95]]), 0.003, palette.shade(under))
+
+
+def _sailor_collar(c: Canvas, a: Attributes, figure: Figure, white: np.ndarray) -> None:
+    """A square flap on the back and two bands down the opening, with a stripe."""
+    rgb = np.array(palette.CLOTH["navy"]) if a.top_color in ("white", "grey", "pink", "yellow") else white
+    stripe = white if rgb[0] < 0.5 else np.array(palette.CLOTH[a.top_color])
+    for side in (-1, 1):
+        flap = np.array([[0.5 + side * 0.60, 0.58], [0.5 + side * 0.275, 0.58], [0.5 + side * 0.235, 1.05], [0.5 + side * 0.60, 1.05]])
+        c.polygon(flap, rgb)
+        c.stroke(flap[:3] + (side * 0.012, 0.03), 0.006, stripe)
+        band = np.array([[0.5 + side * 0.235, 1.05], [0.5 + side * 0.25, 0.88], [0.5 + side * 0.01, 0.50], [0.5, 0.50], [0.5, 1.05]])
+        c.polygon(band, rgb)
+        c.stroke(np.array([[0.5 + side * 0.225, 0.90], [0.5 + side * 0.02, 0.555]]), 0.006, stripe)
 
 
 def trousers_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Piece]:

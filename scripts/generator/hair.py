@@ -13,6 +13,7 @@ from scripts.generator.attributes import Attributes
 from scripts.generator.paint import smoothstep
 from stages.artifacts.body import BodyModel
 
+CROWN_M = 0.10
 RINGS = 20  # cross-sections of a lock
 SECTION = np.array([(-1.0, 0.0), (-0.55, 0.62), (0.0, 0.85), (0.55, 0.62), (1.0, 0.0), (0.0, -0.45)])  # (across, outward)
 
@@ -50,9 +51,12 @@ class Head:
         theta, phi, off = np.broadcast_arrays(theta, phi, off)
         rx, rf, rb, rz = self.radii
         front = np.cos(theta) > 0
-        y = -np.cos(theta) * np.sin(phi) * (np.where(front, rf, rb) + off)
-        x = np.sin(theta) * np.sin(phi) * (rx + off)
-        return self.centre + np.stack([x, y, np.cos(phi) * (rz + 1.15 * off)], -1)
+        below = np.maximum(phi - np.pi / 2, 0.0)  # under its widest ring the head goes on downward, narrowing to the nape
+        girth = np.where(below > 0, 1 - 0.30 * below**2, np.sin(phi))
+        height = np.where(below > 0, -1.05 * below * rz, np.cos(phi) * (rz + 1.15 * off))
+        y = -np.cos(theta) * girth * (np.where(front, rf, rb) + off)
+        x = np.sin(theta) * girth * (rx + off)
+        return self.centre + np.stack([x, y, height], -1)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def loft(lock: Lock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     tri = np.concatenate([np.stack([a, d, b], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
     across = (SECTION[:, 0] + 1) / 2
     step = np.r_[0, np.cumsum(np.linalg.norm(np.diff(lock.path, axis=0), axis=1))]
-    st = np.stack(np.meshgrid(1 - step / step[-1], across, indexing="ij")[::-1], -1).reshape(-1, 2)
+    bend = min(CROWN_M, 0.6 * step[-1])  # the same part of the tile for the same part of the head: the band of light meets itself
+    along = np.interp(step, [0, bend, step[-1]], [1, 0.65, 0])
+    st = np.stack(np.meshgrid(along, across, indexing="ij")[::-1], -1).reshape(-1, 2)
     return v.reshape(-1, 3), tri, st[tri]
 
 
@@ -194,8 +200,10 @@ def paint_hair(a: Attributes, atlas: Atlas, rng: np.random.Generator) -> None:
     c.fill(rgb)
     x, y = c.grid()
     c.blend(np.broadcast_to(0.55 * smoothstep(y, 0.30, 0.0), c.pixels.shape[:2]), dark)
+    jag = 0.012 * np.sin(x * 2 * np.pi * 17 + 1.0) + 0.010 * np.sin(x * 2 * np.pi * 41)
+    c.blend(0.62 * smoothstep(np.abs(y - 0.795 - jag), 0.042, 0.026), pale)
     for _ in range(46):
-        s, low = rng.uniform(0, 1), rng.uniform(0, 0.45)
+        s, low = rng.uniform(0, 1), rng.uniform(0, 0.40)
         high = low + rng.uniform(0.25, 0.55)
         pts = np.stack([s + rng.normal(0, 0.006, 5).cumsum(), np.linspace(low, high, 5)], 1)
         light = rng.random() < 0.35

@@ -124,7 +124,7 @@ def hair_pieces(a: Attributes, head: Head, rng: np.random.Generator) -> list[Pie
         gathered_locks, more = _gathered(style, head, rng)
         locks += gathered_locks
         pieces += more
-    pieces = [cap_piece(head, nape=2.25), locks_piece(head, locks, rng), *pieces]
+    pieces = [cap_piece(head, nape=2.50), locks_piece(head, locks, rng), *pieces]
     return pieces
 
 
@@ -136,11 +136,11 @@ def _gathered(style: str, head: Head, rng: np.random.Generator) -> tuple[list[Lo
         for side in (-1.0, 1.0):
             root = head.surface(np.array(side * 2.0), np.array(0.95), 0.016 * n)
             locks += tail(head, root, np.array([side * 1.0, 0.35, 0.30]), 0.50 * n, rng, width=0.032 * n)
-            pieces.append(blob(root + np.array([side * 0.006, 0.002, 0.0]), np.array([0.014, 0.020, 0.020]) * n, head, "accessory", "accessory"))
+            pieces.append(blob(root + np.array([side * 0.006, 0.002, 0.0]), np.array([0.014, 0.020, 0.020]) * n, head, "accessory", "trim"))
     elif style == "ponytail":
         root = head.surface(np.array(np.pi), np.array(0.72), 0.018 * n)
         locks += tail(head, root, np.array([0.0, 1.0, 0.65]), 0.48 * n, rng, width=0.042 * n, count=7)
-        pieces.append(blob(root + np.array([0, 0.006, 0.0]), np.array([0.022, 0.014, 0.022]) * n, head, "accessory", "accessory"))
+        pieces.append(blob(root + np.array([0, 0.006, 0.0]), np.array([0.022, 0.014, 0.022]) * n, head, "accessory", "trim"))
     elif style == "bun":
         root = head.surface(np.array(np.pi), np.array(0.62), 0.045 * n)
         pieces.append(blob(root, np.array([0.052, 0.048, 0.048]) * n, head))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from scripts.generator.accessories import accessory_pieces, paint_accessory
 from scripts.generator.assemble import Character, Piece, joined
 from scripts.generator.atlas import Atlas
 from scripts.generator.attributes import Attributes
 from scripts.generator.bare import paint_skin, skin_pieces
 from scripts.generator.clothes import (
-    legwear_pieces, paint_bottom, paint_legwear, paint_shoes, paint_top, shoe_pieces, top_pieces, trousers_pieces,
+    LONG, hem_height, legwear_pieces, paint_bottom, paint_legwear, paint_shoes, paint_top, shoe_pieces, top_pieces, trousers_pieces,
 )
+from scripts.generator.collars import collar_pieces, paint_neckerchief
 from scripts.generator.garments import Figure
 from scripts.generator.skirt import skirt_piece
 from scripts.generator.face import FaceMap, paint_face
@@ -28,8 +30,12 @@ def dressed(a: Attributes, body: BodyModel) -> Character:
     paint_skin(a, atlas)
     paint_face(a, face, atlas, rng)
     paint_hair(a, atlas, rng)
-    pieces: list[Piece] = hair_pieces(a, head, rng)
-    pieces += _clothes(a, Figure(body), hidden, atlas, np.random.default_rng([a.seed, 8]))
+    paint_neckerchief(a, atlas)
+    paint_accessory(a, atlas)
+    pieces: list[Piece] = hair_pieces(a, head, rng) + accessory_pieces(a, head)
+    figure = Figure(body)
+    pieces += collar_pieces(a, figure, head)
+    pieces += _clothes(a, figure, hidden, atlas, np.random.default_rng([a.seed, 8]))
     pieces += skin_pieces(body, hidden, face)
     return joined(pieces, atlas.kd, body.skeleton)
 
@@ -51,8 +57,9 @@ def _clothes(a: Attributes, figure: Figure, hidden: np.ndarray, atlas: Atlas, rn
 
 def _skirt(a: Attributes, figure: Figure, rng: np.random.Generator, pleats: int) -> Piece:
     thigh = figure.crotch_z - figure.knee_z
+    over = dict(gap_m=0.015) if a.top not in LONG else dict(gap_m=0.003, top_z=hem_height(a, figure) + 0.03)
     if a.bottom == "skirt":
-        return skirt_piece(figure, rng, figure.knee_z + rng.uniform(0.40, 0.52) * thigh, 0.055, pleats=pleats, depth=0.012)
+        return skirt_piece(figure, rng, figure.knee_z + rng.uniform(0.40, 0.52) * thigh, 0.055, pleats=pleats, depth=0.012, **over)
     if a.bottom == "long skirt":
-        return skirt_piece(figure, rng, figure.ankle_z + rng.uniform(0.10, 0.22), 0.10, waves=9, depth=0.016)
-    return skirt_piece(figure, rng, figure.knee_z + rng.uniform(0.1, 0.3) * thigh, 0.085, waves=8, depth=0.016, part="top")
+        return skirt_piece(figure, rng, figure.ankle_z + rng.uniform(0.10, 0.22), 0.10, waves=9, depth=0.016, **over)
+    return skirt_piece(figure, rng, figure.knee_z + rng.uniform(0.1, 0.3) * thigh, 0.085, waves=8, depth=0.016, part="top", **over)
