@@ -29,7 +29,7 @@ _NOT_BODY = {
     "twist", "ik", "fk", "pole", "roll", "target", "control", "ctrl", "mch", "org", "helper", "slot", "handslot", "end", "nub", "sec", "sleeve",
     "skirt", "hair", "bust", "breast", "tweak", "corrective", "socket", "weapon", "prop", "tip",
 }
-_TORSO = {"hips": "hips", "hip": "hips", "pelvis": "hips", "head": "head", "jaw": "jaw", "upperchest": "upperChest"}
+_TORSO = {"hips": "hips", "hip": "hips", "pelvis": "hips", "head": "head", "jaw": "jaw", "upperchest": "upperChest", "spine": "spine", "chest": "chest", "neck": "neck"}
 
 
 def joint_names(bones: Sequence[str], parents: Sequence[int], said: Mapping[str, str] | None = None, source: Path | None = None) -> dict[int, str]:
@@ -112,7 +112,8 @@ def _settle_torso(found: dict[str, int], bones: Sequence[str], parents: Sequence
         return
     chain = chain[chain.index(found["hips"]) + 1 :]
     neck = [i for i in chain if "neck" in _words(bones[i])]
-    spine = [i for i in chain if i not in neck and (i not in found.values() or i in (found.get("chest"), found.get("upperChest")))]
+    others = {i for joint, i in found.items() if joint not in ("spine", "chest", "upperChest")}
+    spine = [i for i in chain if i not in neck and i not in others]
     if not neck and len(spine) > 3 and "".join(_words(bones[spine[-1]])).startswith(("spine", "defspine")):
         neck, spine = [spine[-2]], spine[:-2]  # Rigify counts the neck among the spines
     for joint in ("spine", "chest", "upperChest", "neck"):
