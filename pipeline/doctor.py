@@ -13,8 +13,10 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.graph import Recipe
 from pipeline.machine import cores, cuda_problem, memory_bytes, version_of
+from pipeline.stage import Capability
 
 DISTRIBUTION = "character-pipeline"
+SETUP_LINE = "python -m pipeline setup"
 MEMORY_GIB, DISK_GIB = 6, 3
 
 
@@ -59,7 +61,7 @@ def package_findings() -> list[Finding]:
     try:
         asked = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
-        return [Finding("packages", "this project is not installed", "nothing runs", "pip install -e .")]
+        return [Finding("packages", "this project is not installed", "packages that it needs may be absent", "pip install -e .")]
     names = [re.split(r"[^A-Za-z0-9_.-]", line)[0] for line in asked if "extra ==" not in line]
     gone = [name for name in names if version_of(name) is None]
     said = f"all {len(names)} there" if not gone else f"missing: {', '.join(gone)}"
@@ -67,22 +69,25 @@ def package_findings() -> list[Finding]:
 
 
 def backend_findings(recipe: Recipe) -> list[Finding]:
-    """Every backend of every capability, with the default settings: which would be taken, and why others would not."""
+    """Every backend of every capability and every model, with the default settings: what would be taken, and why others would not."""
     found = []
     for stage in recipe.stages:
         required = {n: "unset" for n, f in stage.settings.model_fields.items() if f.is_required()}
+        settings = stage.settings.model_validate(required)
         try:
-            capabilities = stage.capabilities(stage.settings.model_validate(required))
+            found += [_capability_finding(stage.name, c) for c in stage.capabilities(settings)]
+            found += [Finding(f"{stage.name}, model", f"{m.name}, {m.licence}") for m in stage.models(settings)]
         except PipelineError as error:
-            found.append(Finding(stage.name, str(error), f"{stage.name} cannot run", "python -m pipeline setup"))
-            continue
-        for capability in capabilities:
-            reasons = {b.name: b.probe() for b in capability.backends}
-            usable = [name for name, reason in reasons.items() if reason is None]
-            refused = "; ".join(f"{n}: {r}" for n, r in reasons.items() if r is not None)
-            said = f"{usable[0]}{f' (not {refused})' if refused else ''}" if usable else refused
-            found.append(Finding(f"{stage.name}, {capability.name}", said, "" if usable else f"{stage.name} cannot run", "python -m pipeline setup"))
+            found.append(Finding(stage.name, str(error), f"{stage.name} and what follows cannot run", SETUP_LINE))
     return found
+
+
+def _capability_finding(stage: str, capability: Capability) -> Finding:
+    reasons = {b.name: b.probe() for b in capability.backends}
+    usable = [name for name, reason in reasons.items() if reason is None]
+    refused = "; ".join(f"{n}: {r}" for n, r in reasons.items() if r is not None)
+    said = f"{usable[0]}{f' (not {refused})' if refused else ''}" if usable else refused
+    return Finding(f"{stage}, {capability.name}", said, "" if usable else f"{stage} and what follows cannot run", SETUP_LINE)
 
 
 def tell(findings: Iterable[Finding], say: Callable[[str], None]) -> int:

@@ -78,7 +78,8 @@ def test_doctor_counts_what_is_needed_only(monkeypatch: pytest.MonkeyPatch) -> N
     assert tell([Finding("c", "absent", "nothing runs", "do this")], said.append) == 3
     assert {f.what for f in machine_findings(Path.cwd())} >= {"Python", "cores", "disk", "GPU"}
     monkeypatch.setenv("NO_GOLD", "1")
-    assert [(f.what, f.said) for f in backend_findings(RECIPE)] == [("count, writing", "lead (not gold: NO_GOLD is set)")]
+    assert [(f.what, f.said) for f in backend_findings(RECIPE)] == [
+        ("count, writing", "lead (not gold: NO_GOLD is set)"), ("count, model", "tiny, Apache-2.0")]
 
 
 def test_setup_prepares_every_stage(tmp_path: Path) -> None:
