@@ -11,7 +11,8 @@ from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera, ring
 
 RADIUS_M = 4.0
-HEAD_FRAME_HEIGHTS = 1.8  # height of a close-up in heights of the head (chin to crown): about 0.46 m
+HEAD_FRAME_HEIGHTS = 2.0  # height of a close-up in heights of the head (chin to crown): about 0.51 m
+HEAD_RAISE = 0.1  # of a head: hats and buns stand above the crown, nothing hangs below the chin that matters
 FOCUS_STEPS = 24  # halvings of the interval in which the middle of the figure is sought
 
 
@@ -37,10 +38,10 @@ def body_frame(body_posed: BodyModel, width: int, height: int, margin: float = 0
 
 
 def head_frame(body_posed: BodyModel, height: int) -> tuple[np.ndarray, float]:
-    """Target (3,), the middle between chin and crown, and the focal length in pixels of a close-up with room for hair."""
+    """Target (3,), a little above the middle between chin and crown, and the focal length in pixels of a close-up with room for hair."""
     chin, crown = (np.asarray(body_posed.v_pos[body_posed.landmarks[name]], float) for name in ("chin", "crown"))
     frame_m = HEAD_FRAME_HEIGHTS * np.linalg.norm(crown - chin)
-    return (chin + crown) / 2, float(height * RADIUS_M / frame_m)
+    return (chin + crown) / 2 + HEAD_RAISE * (crown - chin), float(height * RADIUS_M / frame_m)
 
 
 def body_ring(body_posed: BodyModel, count: int, width: int, height: int, margin: float = 0.05) -> list[Camera]:

@@ -27,6 +27,6 @@ def test_head_ring_centres_the_head() -> None:
     body = cloud(np.random.default_rng(1))
     for camera in head_ring(body, 8, 288, 384):
         xy, _ = camera.project((body.v_pos[:1] + body.v_pos[1:2]) / 2)
-        assert np.allclose(xy, [144, 192])
+        assert abs(xy[0, 0] - 144) < 8 and 192 < xy[0, 1] < 192 + 0.08 * 384, "hats need room above"
         ends, _ = camera.project(body.v_pos[:2])
-        assert abs(abs(ends[0, 1] - ends[1, 1]) / 384 - 1 / 1.8) < 0.05
+        assert abs(abs(ends[0, 1] - ends[1, 1]) / 384 - 1 / 2.0) < 0.05
