@@ -121,3 +121,11 @@ def test_vertex_normals_are_the_slow_sum(sphere: ViewBuffers) -> None:
             cosine = (b - a) @ (c - a) / np.linalg.norm(b - a) / np.linalg.norm(c - a)
             total += np.arccos(np.clip(cosine, -1, 1)) * area / np.linalg.norm(area)
         assert np.allclose(fast[vertex], total / np.linalg.norm(total), atol=1e-6)
+
+
+def test_the_documentation_has_the_palette() -> None:
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text(encoding="utf-8")
+    for name, (r, g, b) in PART_COLOURS.items():
+        assert f"| `{name}` | {r} {g} {b} |" in text
