@@ -1,0 +1,142 @@
+"""The field stage: train, score, bake, film."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from pipeline.stage import StageContext
+from stages.artifacts.field import METRICS, FieldGrid
+from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.scores import figure_psnr, gradient_energy_ratio, on_white, psnr
+from stages.artifacts.video import write_mp4
+from stages.artifacts.views import ViewSet
+from stages.field.bake import bake
+from stages.field.encoding import GridLayout
+from stages.field.render import Rendering, novel_cameras, render
+from stages.field.scene import Scene, make_scene
+from stages.field.settings import FieldSettings
+from stages.field.training import FILE, Training
+
+SAVE_S = 5.0
+PAIRS_SHOWN = 6
+FPS = 16
+
+
+def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> FieldGrid:
+    """Train a field on ``views`` and fill ``context.out``."""
+    numba.set_num_threads(max(1, min(context.threads, numba.config.NUMBA_NUM_THREADS)))
+    scene = make_scene(views, settings)
+    context.log.info("field: %d views to learn from, %d held out, box %.2f m, %d cells in the hull", len(scene.training),
+                     len(scene.held_out), scene.box.size_m, int(scene.occupancy.hull.sum()))
+    training = begin(settings, scene, context)
+    train(training, context)
+    shown = [render(training.field, scene, v.camera) for v in (scene.held_out or scene.training[:1])]
+    metrics = score(training, shown if scene.held_out else [])
+    (context.out / METRICS).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    baked = bake(training.field, scene, settings.grid_resolution, settings.fill)
+    grid = FieldGrid.write(context.out, baked.density, baked.rgb, baked.grid2world)
+    _write_network(training, context.out / "network.safetensors")
+    write_previews(training, shown, context.out / "preview")
+    if settings.video:
+        write_video(training, context)
+    return grid
+
+
+def begin(settings: FieldSettings, scene: Scene, context: StageContext) -> Training:
+    """A fresh training, or the one that a killed run left."""
+    rng = np.random.default_rng(settings.seed)
+    layout = GridLayout.of(settings.levels, settings.features, settings.log2_hashmap_size, settings.base_resolution,
+                           settings.finest_resolution, scene.box.extent)
+    field = context.backends["radiance field"].create(layout, settings, rng, context.device)
+    training = Training(scene, field, settings, rng)
+    context.checkpoint.load(FILE, training.restore)
+    return training
+
+
+def train(training: Training, context: StageContext) -> None:
+    """Run the steps that are left, with progress and checkpoints."""
+    context.progress.start("field", training.settings.steps)
+    if training.done:
+        context.progress.advance(training.done)
+
+    def save(state: Training) -> None:
+        if context.checkpoint.due(SAVE_S):
+            context.checkpoint.save(FILE, state.save)
+
+    training.run(lambda quality: context.progress.advance(1, psnr=quality), save)
+    context.checkpoint.save(FILE, training.save)
+
+
+def score(training: Training, held_out: list[Rendering]) -> dict:
+    """Figures of ``metrics.json``: nothing in it depends on how long things took."""
+    scene, s = training.scene, training.settings
+    views = {}
+    for view, picture in zip(scene.held_out, held_out):
+        truth = view.rgba
+        views[view.camera.name] = {
+            "figure_psnr_db": round(figure_psnr(truth, picture.rgba), 3),
+            "whole_image_psnr_db": round(psnr(on_white(truth), on_white(picture.rgba)), 3),
+            "gradient_energy_ratio": round(gradient_energy_ratio(truth, picture.rgba), 3),
+        }
+    mean = {k: round(float(np.mean([v[k] for v in views.values()])), 3) for k in next(iter(views.values()), {})}
+    return {
+        "held_out": mean, "held_out_views": views, "steps": training.done, "training_views": len(scene.training),
+        "training_psnr_db": round(float(np.mean([row[2] for row in training.history[-10:]])), 3),
+        "box_m": {"low": scene.box.low.tolist(), "size": (scene.box.extent * scene.box.size_m).tolist()},
+        "hull_cells": int(scene.occupancy.hull.sum()), "occupied_cells": int(scene.occupancy.occupied.sum()), "seed": s.seed,
+    }
+
+
+def write_previews(training: Training, shown: list[Rendering], folder: Path) -> None:
+    """Truth beside rendering, depth of the same views, and the curve of the training."""
+    scene = training.scene
+    truths = scene.held_out or scene.training[:1]
+    pictures, labels = [], []
+    for view, picture in list(zip(truths, shown))[:PAIRS_SHOWN]:
+        difference = np.abs(on_white(view.rgba) - on_white(picture.rgba))
+        pictures += [on_white(view.rgba), on_white(picture.rgba), 1 - np.clip(4 * difference, 0, 1), _grey_depth(picture)]
+        labels += [f"{view.camera.name} truth", f"field {figure_psnr(view.rgba, picture.rgba):.1f} dB", "error x 4", "depth"]
+    write_png(folder / "held_out.png", contact_sheet(pictures, 8 if len(pictures) > 4 else 4, labels))
+    curve = {"title": "field: training", "x_label": "step", "x": [int(row[0]) for row in training.history],
+             "series": {"PSNR of the batch (dB)": [round(row[2], 3) for row in training.history]}}
+    (folder / "training.json").write_text(json.dumps(curve), encoding="utf-8")
+
+
+def write_video(training: Training, context: StageContext) -> None:
+    """A turn round the figure, on white."""
+    scene = training.scene
+    centre = scene.box.low + scene.box.extent * scene.box.size_m / 2
+    cameras = novel_cameras([v.camera for v in scene.training], centre, training.settings.video_frames)
+    context.progress.start("film", len(cameras))
+
+    def frames():
+        for camera in cameras:
+            yield to_u8(on_white(render(training.field, scene, camera).rgba))
+            context.progress.advance()
+
+    video = write_mp4(context.out / "novel_views.mp4", frames(), FPS)
+    shutil.copyfile(video, context.out / "preview" / "novel_views.mp4")
+
+
+def _grey_depth(picture: Rendering) -> np.ndarray:
+    """Near is dark, far is light, nothing is white."""
+    depth = picture.depth_m
+    known = np.isfinite(depth)
+    if not known.any():
+        return np.ones((*depth.shape, 3), np.float32)
+    near, far = depth[known].min(), depth[known].max()
+    grey = np.where(known, 0.1 + 0.75 * (np.where(known, depth, far) - near) / max(far - near, 1e-6), 1.0)
+    return np.repeat(grey[..., None], 3, -1).astype(np.float32)
+
+
+def _write_network(training: Training, path: Path) -> None:
+    """Weights of the field's networks: private to this stage."""
+    from safetensors.numpy import save_file
+
+    weights = {k.removeprefix("weight."): np.ascontiguousarray(v) for k, v in training.field.state().items() if k.startswith("weight.")}
+    save_file(weights, str(path))

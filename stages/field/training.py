@@ -1,0 +1,80 @@
+"""The training loop: draws batches, adapts their size, refreshes the occupancy, keeps a history, goes on from a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.field.backends import RadianceField
+from stages.field.scene import Scene
+from stages.field.settings import FieldSettings
+
+REFRESH = 8  # steps between updates of the occupancy
+RECORD = 10  # steps between entries of the history
+FEWEST_RAYS = 256
+FALL = 0.1  # of the learning rate, from the first to the last step
+FILE = "training.safetensors"
+
+
+class Training:
+    """A field on its way: ``done`` steps of ``settings.steps``."""
+
+    def __init__(self, scene: Scene, field: RadianceField, settings: FieldSettings, rng: np.random.Generator) -> None:
+        self.scene, self.field, self.settings = scene, field, settings
+        self.done = 0
+        self.history: list[tuple[float, ...]] = []  # (step, loss, PSNR of the batch)
+        self._rng = rng
+        self._rays = FEWEST_RAYS
+
+    def advance(self) -> float:
+        """One step; returns the PSNR of its rays."""
+        s, occupancy = self.settings, self.scene.occupancy
+        batch = self.scene.pixels.draw(self._rng, self._rays, s.random_background)
+        samples = occupancy.sample(batch.origins, batch.directions, batch.jitter)
+        loss, error = self.field.step(batch, samples, occupancy.step_m, s.learning_rate * FALL ** (self.done / s.steps))
+        per_ray = max(samples.count / self._rays, 1.0)
+        self._rays = int(np.clip(s.samples_per_batch / per_ray, min(FEWEST_RAYS, s.rays_per_batch), s.rays_per_batch))
+        if self.done % REFRESH == REFRESH - 1:
+            occupancy.update(self.field.density, self._rng, self.done // REFRESH)
+        quality = -10 * float(np.log10(max(error, 1e-10)))
+        if self.done % RECORD == 0 or self.done == s.steps - 1:
+            self.history.append((self.done, loss, quality))
+        self.done += 1
+        return quality
+
+    def save(self, path: Path) -> None:
+        """Write everything that the rest of the training depends on."""
+        from safetensors.numpy import save_file
+
+        occupancy = self.scene.occupancy
+        words = json.dumps({"rng": self._rng.bit_generator.state, "done": self.done, "rays": self._rays, "ends": occupancy.ends_rays})
+        arrays = self.field.state() | {
+            "occupancy.density": occupancy.density, "occupancy.occupied": occupancy.occupied,
+            "history": np.array(self.history, np.float64).reshape(-1, 3),
+        }
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path), {"training": words})
+
+    def restore(self, path: Path) -> None:
+        """Go on from what ``save`` wrote."""
+        from safetensors import safe_open
+
+        with safe_open(str(path), "numpy") as file:
+            words: dict[str, Any] = json.loads(file.metadata()["training"])
+            arrays = {k: file.get_tensor(k) for k in file.keys()}
+        occupancy = self.scene.occupancy
+        occupancy.density, occupancy.occupied = arrays["occupancy.density"].copy(), arrays["occupancy.occupied"].copy()
+        occupancy.ends_rays = words["ends"]
+        self._rng.bit_generator.state = words["rng"]
+        self.done, self._rays = words["done"], words["rays"]
+        self.history = [tuple(row) for row in arrays["history"].tolist()]
+        self.field.load(arrays)
+
+    def run(self, tell: Callable[[float], None], save: Callable[["Training"], None]) -> None:
+        """The steps that are left. ``tell`` hears each step's PSNR; ``save`` is asked after each and decides for itself."""
+        while self.done < self.settings.steps:
+            tell(self.advance())
+            save(self)
