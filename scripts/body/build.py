@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.body.crude import model
+from scripts.body.model import model
+from scripts.body.relax import on_skull, relaxed
 from scripts.body.skeleton import build_skeleton
 from scripts.body.subdivide import catmull_clark, interpolating_cage
 from scripts.body.texture import paint, unwrap
@@ -24,11 +25,12 @@ PART_NAMES = tuple(
 
 def build_body() -> BodyModel:
     """The whole body in rest pose."""
-    cage = model().mirrored()
+    cage = model().compacted().mirrored()
     refinement = catmull_clark(cage.faces, len(cage.points))
     points = interpolating_cage(np.array(cage.points), refinement)
-    v_pos = refinement.matrix @ points
     quads = refinement.quads
+    v_pos = relaxed(on_skull(refinement.matrix @ points, cage, refinement), quads)
+    v_pos[:, 2] = np.maximum(v_pos[:, 2], 0.0)  # flat soles
     t_pos_idx = quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
     t_part = np.repeat([PART_NAMES.index(cage.parts[p]) for p in refinement.parents], 2)
     regions = [cage.regions[i] for i in refinement.origin]

@@ -25,7 +25,7 @@ def mirrored_name(name: str) -> str:
 class Cage:
     """Vertices with a region each, polygons (counter-clockwise from outside) with a part each, and named vertices.
 
-    ``region`` says which chain of bones may move a vertex; ``part`` is the label that ends in ``BodyModel.t_part``.
+    ``places`` holds (turn, height) of the vertices that lie on the skull (``skull.surface``). ``region`` says which chain of bones may move a vertex; ``part`` is the label that ends in ``BodyModel.t_part``.
     """
 
     points: list[np.ndarray] = field(default_factory=list)
@@ -33,6 +33,7 @@ class Cage:
     faces: list[tuple[int, ...]] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    places: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def add(self, point: Sequence[float] | np.ndarray, region: str) -> int:
         """A new vertex; returns its index."""
@@ -65,6 +66,21 @@ class Cage:
         for i in range(n // 2):
             self.face(part, loop[i], loop[i + 1], loop[(n - i - 1) % n], loop[(n - i) % n])
 
+    def strip_half_cap(self, part: str, half: Sequence[int]) -> None:
+        """Close a half ring from front middle to back middle towards x = 0: one vertex there for each inner one of the ring."""
+        middle = [half[0], *(self.add((0.0, *self.points[i][1:]), self.regions[i]) for i in half[1:-1]), half[-1]]
+        for i in range(len(half) - 1):
+            self.face(part, half[i], half[i + 1], middle[i + 1], middle[i])
+
+    def compacted(self) -> Cage:
+        """Without vertices that no face uses."""
+        used = sorted({i for f in self.faces for i in f})
+        new = {old: k for k, old in enumerate(used)}
+        return Cage(
+            [self.points[i] for i in used], [self.regions[i] for i in used], [tuple(new[i] for i in f) for f in self.faces],
+            list(self.parts), {n: new[i] for n, i in self.names.items()}, {new[i]: p for i, p in self.places.items() if i in new},
+        )
+
     def mirrored(self) -> Cage:
         """The whole body of a half with x >= 0: vertices on x = 0 are shared."""
         out = Cage(list(self.points), list(self.regions), list(self.faces), list(self.parts), dict(self.names))
@@ -74,6 +90,7 @@ class Cage:
                 image.append(i)
             else:
                 image.append(out.add(p * (-1.0, 1.0, 1.0), mirrored_name(self.regions[i])))
+        out.places = dict(self.places) | {image[i]: (-t, h) for i, (t, h) in self.places.items() if image[i] != i}
         for f, part in zip(self.faces, self.parts, strict=True):
             out.face(mirrored_name(part), *(image[i] for i in reversed(f)))
         for name, i in self.names.items():

@@ -18,15 +18,16 @@ ELBOW = SHOULDER + UPPER_ARM_M * ARM_AXIS
 WRIST = ELBOW + LOWER_ARM_M * ARM_AXIS
 HIP, KNEE, ANKLE = np.array([0.078, 0.005, 0.815]), np.array([0.086, -0.002, 0.445]), np.array([0.092, 0.014, 0.078])
 BALL, TOE_TIP = np.array([0.099, -0.092, 0.022]), np.array([0.102, -0.150, 0.016])
-EYE = np.array([0.0385, -0.050, CHIN_Z + 0.115])
+EYE = np.array([0.0385, -0.050, CHIN_Z + 0.112])  # where the opening lies on the face; y only starts the pocket
+EYE_PIVOT = np.array([0.0351, -0.0668, CHIN_Z + 0.112])  # middle of the flat eyeball
 
 # finger: root (arm frame: along, front, top, from the wrist), lengths of the three bones, direction (along, front, top)
 FINGERS = {
-    "Thumb": ((0.014, 0.020, -0.006), (0.030, 0.025, 0.021), (0.74, 0.62, -0.26)),
-    "Index": ((0.074, 0.0245, 0.002), (0.034, 0.021, 0.018), (0.985, 0.085, -0.10)),
-    "Middle": ((0.077, 0.0080, 0.004), (0.038, 0.024, 0.019), (0.990, 0.020, -0.10)),
-    "Ring": ((0.074, -0.0080, 0.002), (0.035, 0.022, 0.018), (0.985, -0.050, -0.11)),
-    "Little": ((0.069, -0.0225, -0.002), (0.028, 0.017, 0.016), (0.975, -0.120, -0.12)),
+    "Thumb": ((0.018, 0.020, -0.006), (0.038, 0.028, 0.023), (0.70, 0.66, -0.28)),
+    "Index": ((0.062, 0.0275, 0.002), (0.042, 0.023, 0.019), (0.985, 0.085, -0.06)),
+    "Middle": ((0.065, 0.0092, 0.003), (0.045, 0.026, 0.020), (0.990, 0.020, -0.06)),
+    "Ring": ((0.062, -0.0092, 0.002), (0.042, 0.024, 0.019), (0.985, -0.050, -0.07)),
+    "Little": ((0.055, -0.0265, 0.000), (0.035, 0.018, 0.016), (0.975, -0.130, -0.08)),
 }
 CURL_DEG = 7.0  # each finger bone bends a little more than the last: a relaxed hand
 
@@ -75,7 +76,7 @@ def build_skeleton() -> Skeleton:
 def _side_bones() -> list[tuple[str, str, np.ndarray, np.ndarray]]:
     """Left bones without their side's prefix."""
     bones = [
-        ("Eye", "head", EYE, EYE + (0.0, -0.02, 0.0)),
+        ("Eye", "head", EYE_PIVOT, EYE_PIVOT + (0.0, -0.02, 0.0)),
         ("Shoulder", "upperChest", np.array([0.020, 0.010, 1.246]), SHOULDER),
         ("UpperArm", "Shoulder", SHOULDER, ELBOW),
         ("LowerArm", "UpperArm", ELBOW, WRIST),

@@ -73,10 +73,16 @@ def _split(faces: list[tuple[int, ...]], edges: dict[tuple[int, int], int], coun
     return np.array(quads), np.array(parents)
 
 
-def interpolating_cage(points: np.ndarray, refinement: Refinement, rounds: int = 6, strength: float = 0.9) -> np.ndarray:
-    """Cage (V, 3) whose subdivided vertices come close to ``points`` (V, 3): damped fixed-point iteration."""
+def interpolating_cage(
+    points: np.ndarray, refinement: Refinement, only: np.ndarray | None = None, rounds: int = 6, strength: float = 0.9
+) -> np.ndarray:
+    """Cage (V, 3) whose subdivided vertices come close to ``points`` (V, 3): damped fixed-point iteration.
+
+    ``only`` (V,) bool leaves the others where they are.
+    """
     cage = points.copy()
     rule = refinement.matrix[: len(points)]
     for _ in range(rounds):
-        cage += strength * (points - rule @ cage)
+        step = strength * (points - rule @ cage)
+        cage += step if only is None else step * only[:, None]
     return cage

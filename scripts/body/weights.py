@@ -81,7 +81,7 @@ def smoothed(w: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
 
 
 def four_largest(w: np.ndarray) -> np.ndarray:
-    """Rows cut to their four largest entries and made to sum to 1."""
-    cut = np.sort(w, axis=1)[:, -4][:, None]
-    kept = np.where((w >= cut) & (w > 1e-4), w, 0.0)
+    """Rows with at most four entries that sum to 1: the fifth largest is subtracted, which is continuous and fair to ties."""
+    kept = np.maximum(w - np.sort(w, axis=1)[:, -5:-4], 0.0)
+    kept[kept < 1e-3] = 0.0
     return kept / kept.sum(1, keepdims=True)
