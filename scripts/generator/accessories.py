@@ -68,8 +68,8 @@ def _ribbons(a: Attributes, head: Head) -> list[Piece]:
     if a.hair_style == "ponytail":
         at = head.surface(np.array(np.pi), np.array(0.66), 0.052 * n)
         return bow(head, at + (0, 0.002, 0.018), 0.085 * n, np.array([0.0, 1.0, 0.0]))
-    at = head.surface(np.array(np.pi), np.array(0.30), 0.034 * n)
-    return bow(head, at + (0.0, 0.0, 0.006 * n), 0.090 * n, np.array([0.0, 1.0, 0.0]))
+    at = head.surface(np.array(np.pi), np.array(0.62), 0.038 * n)
+    return bow(head, at + (0.0, 0.0, 0.010 * n), 0.098 * n, np.array([0.0, 1.0, 0.0]))
 
 
 def _revolved(head: Head, off: np.ndarray, phi: np.ndarray, column: np.ndarray, t: np.ndarray) -> Piece:
@@ -142,7 +142,8 @@ def _glasses(head: Head) -> list[Piece]:
     body, n = head.body, head.unit
     at = lambda k: np.asarray(body.v_pos[body.landmarks[k]], float)  # noqa: E731
     eye, ear = at("eye_l"), at("ear_l")
-    front = min(eye[1], body.v_pos[body.landmarks["nose_tip"]][1] + 0.014) - 0.010 * n
+    near = (np.abs(np.abs(body.v_pos[:, 0]) - eye[0]) < 0.030 * n) & (np.abs(body.v_pos[:, 2] - eye[2]) < 0.030 * n)
+    front = body.v_pos[near, 1].min() - 0.005 * n
     turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     out = []
     wide, tall = 0.0285 * n, 0.0265 * n
@@ -164,7 +165,7 @@ def _glasses(head: Head) -> list[Piece]:
 def _headband(head: Head) -> list[Piece]:
     n = head.unit
     bend = np.linspace(-1.42, 1.42, 28)
-    p = head.surface(np.sign(bend) * (np.pi / 2 - 0.22), np.abs(bend), OVER_HAIR_M * 0.92 * n)
+    p = head.surface(np.sign(bend) * (np.pi / 2 - 0.22), np.abs(bend), 0.021 * n)
     out = p - head.centre
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     return [_piece(head, Lock(p, out, np.full(28, 0.014 * n), np.full(28, 0.007 * n)), MAIN, 0.02)]

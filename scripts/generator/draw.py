@@ -36,12 +36,39 @@ class Picture:
     normal: np.ndarray
 
 
+@numba.njit(cache=True, nogil=True)
+def _averaged(big, n, out):
+    """Means of n x n blocks of (H, W, 3)."""
+    scale = np.float32(1.0 / (n * n))
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            r = g = b = np.float32(0.0)
+            for j in range(n):
+                for i in range(n):
+                    r += big[y * n + j, x * n + i, 0]
+                    g += big[y * n + j, x * n + i, 1]
+                    b += big[y * n + j, x * n + i, 2]
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * scale, g * scale, b * scale
+
+
+@numba.njit(cache=True, nogil=True)
+def _coverage(tri_id, n, out):
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            count = 0
+            for j in range(n):
+                for i in range(n):
+                    count += tri_id[y * n + j, x * n + i] >= 0
+            out[y, x] = count / (n * n)
+
+
 def mip_chain(kd: np.ndarray) -> tuple[np.ndarray, ...]:
     """The texture and its halvings by 2 x 2 averages, (H / 2^k, W / 2^k, 3) float32."""
     chain = [np.ascontiguousarray(kd, np.float32)]
     for _ in range(MIP_LEVELS - 1):
         h, w, c = chain[-1].shape
-        chain.append(np.ascontiguousarray(chain[-1].reshape(h // 2, 2, w // 2, 2, c).mean((1, 3))))
+        chain.append(np.empty((h // 2, w // 2, c), np.float32))
+        _averaged(chain[-2], 2, chain[-1])
     return tuple(chain)
 
 
@@ -149,14 +176,13 @@ def _outline(tri_id, depth, part, piece, quiet, jump, reach, rgb, out):
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = r, g, b
 
 
-def render_all(character: Character, camera: Camera, oversampling: int = OVERSAMPLING) -> Picture:
-    """The painted view and its ground truth; ``camera`` gives the size of the picture."""
-    big = camera.resized(camera.width * oversampling, camera.height * oversampling)
-    v = np.c_[character.v_pos, np.ones(len(character.v_pos))]
-    v_clip = v @ big.w2clip(NEAR_M, FAR_M).T
+def _drawn(character: Character, camera: Camera, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(rgb, alpha) of the picture and (tri_id, depth) of the grid that is ``n`` times finer."""
+    big = camera.resized(camera.width * n, camera.height * n)
     tri = character.t_pos_idx
+    v_clip = np.c_[character.v_pos, np.ones(len(character.v_pos))] @ big.w2clip(NEAR_M, FAR_M).T
     tri_id, bary, z = rasterize(v_clip, tri, big.height, big.width)
-    depth = (2 * FAR_M * NEAR_M / ((FAR_M + NEAR_M) - z.astype(np.float64) * (FAR_M - NEAR_M))).astype(np.float32)
+    depth = 2 * np.float32(FAR_M * NEAR_M) / (np.float32(FAR_M + NEAR_M) - z * np.float32(FAR_M - NEAR_M))
     depth[tri_id < 0] = np.inf
     mips = character.mips or mip_chain(character.kd)
     level = _levels(v_clip, tri, character.t_uv, mips[0].shape[0], big.height, big.width, MIP_LEVELS)
@@ -164,13 +190,19 @@ def render_all(character: Character, camera: Camera, oversampling: int = OVERSAM
     _paint(tri_id, bary, character.t_uv, level, *mips, flat)
     lined = np.empty_like(flat)
     _outline(tri_id, depth, character.t_ink, character.t_piece, character.t_quiet, JUMP_M, 2, flat, lined)
-    n = oversampling
-    shape = (camera.height, n, camera.width, n)
-    rgb = lined.reshape(*shape, 3).mean((1, 3))
-    alpha = (tri_id >= 0).astype(np.float32).reshape(shape).mean((1, 3))
-    first = tri_id[::n, ::n]
+    rgb = np.empty((camera.height, camera.width, 3), np.float32)
+    _averaged(lined, n, rgb)
+    alpha = np.empty((camera.height, camera.width), np.float32)
+    _coverage(tri_id, n, alpha)
+    return rgb, alpha, tri_id, depth
+
+
+def render_all(character: Character, camera: Camera, oversampling: int = OVERSAMPLING) -> Picture:
+    """The painted view and its ground truth; ``camera`` gives the size of the picture."""
+    rgb, alpha, tri_id, depth = _drawn(character, camera, oversampling)
+    first = np.ascontiguousarray(tri_id[::oversampling, ::oversampling])
     part = np.where(first >= 0, character.t_part[np.maximum(first, 0)], -1).astype(np.int8)
-    return Picture(rgb, alpha, part, np.ascontiguousarray(depth[::n, ::n]), _normals(character, first))
+    return Picture(rgb, alpha, part, np.ascontiguousarray(depth[::oversampling, ::oversampling]), _normals(character, first))
 
 
 def _normals(character: Character, tri_id: np.ndarray) -> np.ndarray:
@@ -182,5 +214,4 @@ def _normals(character: Character, tri_id: np.ndarray) -> np.ndarray:
 
 def render(character: Character, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """(rgb (H, W, 3) float32 sRGB on white, alpha (H, W) float32)."""
-    picture = render_all(character, camera)
-    return picture.rgb, picture.alpha
+    return _drawn(character, camera, OVERSAMPLING)[:2]

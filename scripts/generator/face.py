@@ -62,13 +62,14 @@ def paint_face(a: Attributes, face: FaceMap, atlas: Atlas, rng: np.random.Genera
 
 
 def _blush(c: Canvas, face: FaceMap, skin: np.ndarray) -> None:
-    x, y = c.grid()
     wide, tall = face.eye_half
     rosy = np.clip(skin * (1.0, 0.78, 0.76), 0, 1)
     for side in (1.0, -1.0):
         cx, cy = side * (face.eye[0] + 0.28 * wide), face.eye[1] - 1.42 * tall
+        near = c.window(np.array([cx - wide, cy - tall]), np.array([cx + wide, cy + tall]))
+        x, y = near.grid()
         d = ((x - cx) / (1.0 * wide)) ** 2 + ((y - cy) / (0.45 * tall)) ** 2
-        c.blend(0.75 * smoothstep(d, 1.0, 0.0), rosy)
+        near.blend(0.75 * smoothstep(d, 1.0, 0.0), rosy)
         for k in (-1, 0, 1):
             px = cx + k * 0.34 * wide
             c.stroke(np.array([[px - 0.0012, cy - 0.0026], [px + 0.0012, cy + 0.0026]]), np.array([0.0009, 0.0006]), rosy * (1, 0.85, 0.85), 0.6)
@@ -76,6 +77,8 @@ def _blush(c: Canvas, face: FaceMap, skin: np.ndarray) -> None:
 
 def _eye(c: Canvas, face: FaceMap, side: float, a: Attributes, skin: np.ndarray) -> None:
     w, h = face.eye_half
+    middle = np.array([side * face.eye[0], face.eye[1]])
+    c = c.window(middle - (1.5 * w, 1.3 * h), middle + (1.5 * w, 1.5 * h))
     at = lambda pts: np.asarray(pts) * (side * w, h) + (side * face.eye[0], face.eye[1])  # noqa: E731
     upper = curve([(-1.0, -0.02), (-0.72, 0.52), (-0.15, 0.84), (0.45, 0.76), (0.92, 0.30), (1.04, -0.05)], 40)
     lower = curve([(1.04, -0.05), (0.84, -0.62), (0.25, -0.92), (-0.40, -0.88), (-0.86, -0.48), (-1.0, -0.02)], 40)

@@ -152,7 +152,7 @@ def strand(
 ) -> Lock:
     """A lock that leaves the crown at polar angle ``phi0``, follows the head down to ``hang`` radians and falls to height
     ``end_z``. ``drift`` (radians) turns it on its way, ``flare`` (metres) moves its end outward, ``wave`` (metres) swings it."""
-    u = np.linspace(0, 1, 240)
+    u = np.linspace(0, 1, 120)
     arc = (hang - phi0) * (head.radii[3] + 0.02)
     hang_z = head.surface(np.array(theta + drift), np.array(hang), off[1] * head.unit)[2]
     fall = max(hang_z - end_z, 0.0)

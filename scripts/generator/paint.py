@@ -95,7 +95,7 @@ class Canvas:
         self.pixels[:] = rgb
 
     def blend(self, cover: np.ndarray, rgb: np.ndarray) -> None:
-        """Lay a colour over the canvas with opacity ``cover`` (H, W)."""
+        """Lay a colour over the canvas with opacity ``cover`` (H, W), or what broadcasts to it."""
         _blend(self.pixels, np.ascontiguousarray(np.broadcast_to(cover, self.pixels.shape[:2]), np.float32), *map(float, rgb))
 
     def cover(self) -> np.ndarray:
@@ -115,13 +115,31 @@ class Canvas:
         _polygon(cover, self.to_texels(points))
         return cover
 
+    def window(self, low: np.ndarray, high: np.ndarray) -> Canvas:
+        """The part of the canvas that holds the box from ``low`` to ``high``, cut at texels."""
+        h, w = self.pixels.shape[:2]
+        (x0, y1), (x1, y0) = self.to_texels(np.array([low, high]))
+        x0, y0 = min(max(int(x0), 0), w - 1), min(max(int(y0), 0), h - 1)
+        x1, y1 = max(min(int(x1) + 1, w), x0 + 1), max(min(int(y1) + 1, h), y0 + 1)
+        step = np.subtract(self.high, self.low) / (w, h)
+        corner = (self.low[0] + x0 * step[0], self.high[1] - y1 * step[1])
+        return Canvas(self.pixels[y0:y1, x0:x1], corner, (corner[0] + (x1 - x0) * step[0], corner[1] + (y1 - y0) * step[1]))
+
+    def _around(self, points: np.ndarray, reach: float) -> Canvas:
+        reach_y = reach / self.texel * (self.high[1] - self.low[1]) / self.pixels.shape[0]
+        margin = np.array([reach + 2 * self.texel, reach_y + 2 * reach_y / max(reach / self.texel, 1.0)])
+        points = np.asarray(points, float)
+        return self.window(points.min(0) - margin, points.max(0) + margin)
+
     def stroke(self, points: np.ndarray, width: float | np.ndarray, rgb: np.ndarray, opacity: float = 1.0) -> None:
         """Draw a line."""
-        self.blend(self.stroke_cover(points, width) * np.float32(opacity), rgb)
+        near = self._around(points, float(np.max(width)) / 2)
+        near.blend(near.stroke_cover(points, width) * np.float32(opacity), rgb)
 
     def polygon(self, points: np.ndarray, rgb: np.ndarray, opacity: float = 1.0) -> None:
         """Fill a polygon."""
-        self.blend(self.polygon_cover(points) * np.float32(opacity), rgb)
+        near = self._around(points, self.texel)
+        near.blend(near.polygon_cover(points) * np.float32(opacity), rgb)
 
 
 def curve(points: np.ndarray | list, count: int = 24) -> np.ndarray:
