@@ -44,7 +44,7 @@ def bow(head: Head, centre: np.ndarray, size: float, facing: np.ndarray, tails: 
     u = np.linspace(0, 1, 12)
     out = []
     for side in (-1.0, 1.0):
-        path = centre + side * across * (u * size)[:, None] + up * (0.34 * size * np.sin(u * 1.5))[:, None] + facing * (0.10 * size * np.sin(u * np.pi))[:, None]
+        path = centre + side * across * (u * size)[:, None] + up * (0.24 * size * np.sin(u * 1.5))[:, None] + facing * (0.10 * size * np.sin(u * np.pi))[:, None]
         open_ = np.interp(u, [0, 0.25, 0.75, 0.92, 1.0], [0.13, 0.30, 0.48, 0.42, 0.20]) * size
         out.append(_piece(head, Lock(path[::-1], np.broadcast_to(facing, path.shape), open_[::-1], 0.45 * open_[::-1])))
         if tails:
@@ -67,9 +67,9 @@ def _ribbons(a: Attributes, head: Head) -> list[Piece]:
         return out
     if a.hair_style == "ponytail":
         at = head.surface(np.array(np.pi), np.array(0.66), 0.052 * n)
-        return bow(head, at + (0, 0.002, 0.018), 0.085 * n, np.array([0.0, 1.0, 0.0]))
-    at = head.surface(np.array(np.pi), np.array(0.62), 0.038 * n)
-    return bow(head, at + (0.0, 0.0, 0.010 * n), 0.098 * n, np.array([0.0, 1.0, 0.0]))
+        return bow(head, at + (0, 0.002, 0.0), 0.085 * n, np.array([0.0, 1.0, 0.0]))
+    at = head.surface(np.array(np.pi), np.array(0.66), 0.026 * n)
+    return bow(head, at + (0.0, 0.0, 0.006 * n), 0.092 * n, np.array([0.0, 1.0, 0.0]))
 
 
 def _revolved(head: Head, off: np.ndarray, phi: np.ndarray, column: np.ndarray, t: np.ndarray) -> Piece:
@@ -165,10 +165,10 @@ def _glasses(head: Head) -> list[Piece]:
 def _headband(head: Head) -> list[Piece]:
     n = head.unit
     bend = np.linspace(-1.42, 1.42, 28)
-    p = head.surface(np.sign(bend) * (np.pi / 2 - 0.22), np.abs(bend), 0.021 * n)
+    p = head.surface(np.sign(bend) * (np.pi / 2 - 0.22), np.abs(bend), (0.0135 + 0.009 * smoothstep(np.abs(bend), 0.2, 0.8)) * n)
     out = p - head.centre
     out /= np.linalg.norm(out, axis=1, keepdims=True)
-    return [_piece(head, Lock(p, out, np.full(28, 0.014 * n), np.full(28, 0.007 * n)), MAIN, 0.02)]
+    return [_piece(head, Lock(p, out, np.full(28, 0.016 * n), np.full(28, 0.008 * n)), MAIN, 0.02)]
 
 
 def accessory_pieces(a: Attributes, head: Head) -> list[Piece]:

@@ -13,7 +13,7 @@ from scripts.generator.paint import Canvas, curve, smoothstep, taper
 
 SLEEVES = {"shirt": 0.97, "t-shirt": 0.36, "sweater": 1.0, "hoodie": 1.0, "jacket": 0.98, "sailor top": 0.42, "tank top": 0.0, "dress": 0.30}
 LOOSE = {"shirt": 0.009, "t-shirt": 0.010, "sweater": 0.014, "hoodie": 0.019, "jacket": 0.015, "sailor top": 0.011, "tank top": 0.006, "dress": 0.008}
-NECKS = {"shirt": (0.0, 0.0), "t-shirt": (0.014, 0.0), "sweater": (-0.022, 0.0), "hoodie": (0.004, 0.03), "jacket": (0.002, 0.10), "sailor top": (0.006, 0.075), "tank top": (0.030, 0.03), "dress": (0.012, 0.02)}
+NECKS = {"shirt": (-0.010, 0.0), "t-shirt": (0.014, 0.0), "sweater": (-0.022, 0.0), "hoodie": (0.004, 0.03), "jacket": (-0.010, 0.10), "sailor top": (0.006, 0.075), "tank top": (0.030, 0.03), "dress": (-0.010, 0.0)}
 LONG = ("sweater", "hoodie", "jacket")
 
 
@@ -38,7 +38,7 @@ def top_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Piece]
     loose = loose * np.where(on_arm, (1 + puff * smoothstep(arm, 0.05, 0.5 * end + 0.1)) * taper_in, 1.0)
     if a.top in LONG:
         loose = loose + 0.010 * smoothstep(figure.z, figure.waist_z + 0.12, hem)
-    neckline = figure.neck_field(drop, 0.0 if a.top in ("jacket",) else vee)
+    neckline = figure.neck_field(drop, 0.0 if a.top == "jacket" else vee) if a.top != "tank top" else figure.scoop_field(0.075)
     trunk = np.where(figure.is_head | figure.is_hand & (end < 0.9), -1.0, 1.0)
     field = np.minimum.reduce([sleeve, neckline, figure.above(hem), trunk])
     surface, _ = cloth(figure, field, loose, rounds=10)
@@ -109,7 +109,7 @@ def _open_front(c: Canvas, rgb: np.ndarray, seam: np.ndarray, white: np.ndarray)
     c.stroke(edge[:4], 0.005, seam)
     c.stroke(edge[4:], 0.005, seam)
     for side in (-1, 1):
-        lapel = np.array([[0.5 + side * 0.06, 0.98], [0.5 + side * 0.045, 0.55], [0.5 + side * 0.10, 0.74], [0.5 + side * 0.085, 0.80], [0.5 + side * 0.11, 0.86]])
+        lapel = np.array([[0.5 + side * 0.055, 0.93], [0.5 + side * 0.045, 0.55], [0.5 + side * 0.10, 0.74], [0.5 + side * 0.085, 0.80], [0.5 + side * 0.10, 0.88]])
         c.polygon(lapel, palette.shade(rgb))
         c.stroke(np.concatenate([lapel, lapel[:1]]), 0.004, seam)
     c.stroke(np.array([[0.5, 0.0], [0.5, 0.95]]), 0.003, palette.shade(under))
@@ -122,10 +122,9 @@ def _sailor_collar(c: Canvas, a: Attributes, figure: Figure, white: np.ndarray) 
     for side in (-1, 1):
         flap = np.array([[0.5 + side * 0.60, 0.58], [0.5 + side * 0.275, 0.58], [0.5 + side * 0.235, 1.05], [0.5 + side * 0.60, 1.05]])
         c.polygon(flap, rgb)
-        c.stroke(flap[:3] + (side * 0.012, 0.03), 0.006, stripe)
+        c.stroke(flap[:2] + (0.0, 0.035), 0.006, stripe)
         band = np.array([[0.5 + side * 0.235, 1.05], [0.5 + side * 0.25, 0.88], [0.5 + side * 0.01, 0.50], [0.5, 0.50], [0.5, 1.05]])
         c.polygon(band, rgb)
-        c.stroke(np.array([[0.5 + side * 0.225, 0.90], [0.5 + side * 0.02, 0.555]]), 0.006, stripe)
 
 
 def trousers_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Piece]:
@@ -135,7 +134,7 @@ def trousers_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[P
     field = np.minimum(figure.above(low), figure.waist_z - figure.z)
     field = np.where(figure.arm_weight > 0.3, -1.0, field)
     flare = 0.016 * smoothstep(figure.z, figure.crotch_z, low) if short else 0.014 * smoothstep(figure.z, figure.crotch_z - 0.05, low)
-    surface, _ = cloth(figure, field, 0.008 + flare, rounds=10)
+    surface, _ = cloth(figure, field, 0.012 + flare, rounds=10)
     hidden |= field > 0.012
     return [leg_piece(figure, surface, "bottom", "bottom", low, figure.waist_z)]
 

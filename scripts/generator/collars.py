@@ -45,7 +45,7 @@ def _strip(figure: Figure, rows: np.ndarray, tile: str, s: float, t: float) -> P
     return Piece(v, tri, place(tile, np.full((len(tri), 3), s), np.full((len(tri), 3), t)), chest_weights(figure, v), "top")
 
 
-def _shirt_collar(figure: Figure, stand: float = 0.024) -> list[Piece]:
+def _shirt_collar(figure: Figure, stand: float = 0.030) -> list[Piece]:
     """A stand round the neck folded down over itself, points in front."""
     z0 = figure.neck[2] + 0.006
     wide, deep, y0 = neck_ring(figure, figure.neck[2] + 0.03)
@@ -58,8 +58,9 @@ def _shirt_collar(figure: Figure, stand: float = 0.024) -> list[Piece]:
         return np.stack([x, y, np.broadcast_to(z, x.shape) - 0.30 * np.clip(-(y - y0), 0, 1)], 1)
 
     point = np.exp(-(((turn - 0.38) / 0.22) ** 2)) + np.exp(-(((2 * np.pi - turn - 0.38) / 0.22) ** 2))
-    fall = ring(0.017 + 0.016 * front, z0 - 0.008 - 0.030 * point)
-    rows = np.stack([ring(0.003, z0 - 0.012), ring(0.004, z0 + stand), ring(0.008, z0 + stand + 0.002), fall, ring(0.010 + 0.016 * front, z0 - 0.006 - 0.026 * point)])
+    low = z0 + 0.010 - 0.014 * front - 0.030 * point
+    fall = ring(0.017 + 0.017 * front + 0.006 * point, low)
+    rows = np.stack([ring(0.001, z0 - 0.016), ring(0.004, z0 + stand), ring(0.008, z0 + stand + 0.002), fall, ring(0.010 + 0.017 * front, low + 0.004)])
     return [_strip(figure, rows, "top", 0.25, 0.86)]
 
 

@@ -11,7 +11,7 @@ from scripts.generator.paint import Canvas, curve, smoothstep, taper
 from stages.artifacts.body import BodyModel
 
 HALF_WIDTH_M = 0.115  # the face's tile is a square of twice this, seen from the front
-EYE_HALF_M = (0.0205, 0.0225)
+EYE_HALF_M = (0.0224, 0.0248)
 FACE_PARTS = ("face", "eye_l", "eye_r", "iris_l", "iris_r", "brow_l", "brow_r", "mouth")
 EYE_PARTS = ("eye_l", "eye_r", "iris_l", "iris_r")
 
@@ -29,7 +29,7 @@ class FaceMap:
         wide = abs(at("eye_l_outer")[0] - at("eye_l_inner")[0]) / 2
         tall = abs(at("eye_l_top")[2] - at("eye_l_bottom")[2]) / 2
         low = np.array(EYE_HALF_M) * self.scale
-        self.eye_half = np.clip([wide, tall], 0.95 * low, 1.2 * low)
+        self.eye_half = np.clip([wide, tall], 0.98 * low, 1.15 * low)
         self.nose, self.chin = flat(at("nose_tip")), flat(chin)
         self.mouth = flat((at("mouth_left") + at("mouth_right")) / 2)
         self.chin_z = chin[2]
@@ -103,15 +103,15 @@ def _iris(c: Canvas, at: object, opening: np.ndarray, rgb: np.ndarray) -> None:
     ring = np.stack([np.cos(turn), np.sin(turn)], 1)
     middle = np.array([-0.03, -0.02])
     disc = lambda rx, ry, dx=0.0, dy=0.0: at(ring * (rx, ry) + middle + (dx, dy))  # noqa: E731
-    whole = c.polygon_cover(disc(0.64, 0.88)) * opening
+    whole = c.polygon_cover(disc(0.67, 0.90)) * opening
     c.blend(whole, palette.tone(rgb, 0.42, 1.15))
-    inner = c.polygon_cover(disc(0.56, 0.79)) * opening
+    inner = c.polygon_cover(disc(0.59, 0.81)) * opening
     low, high = at(middle[None] + (0, -0.79))[0, 1], at(middle[None] + (0, 0.79))[0, 1]
     _, y = c.grid()
     c.blend(inner, palette.tone(rgb, 0.72, 1.12))
     c.blend(inner * smoothstep(y, high * 0.55 + low * 0.45, low), np.clip(palette.light(palette.tone(rgb, 1.12), 0.30), 0, 1))
     c.blend(c.polygon_cover(disc(0.25, 0.40, 0.0, 0.06)) * opening, palette.tone(rgb, 0.22, 1.2))
-    top = c.polygon_cover(disc(0.56, 0.50, 0.0, 0.50)) * inner
+    top = c.polygon_cover(disc(0.59, 0.50, 0.0, 0.50)) * inner
     c.blend(top * np.float32(0.55), palette.tone(rgb, 0.25, 1.2))
     crescent = c.polygon_cover(disc(0.36, 0.22, 0.0, -0.52)) * inner
     c.blend(crescent * np.float32(0.65), palette.light(palette.tone(rgb, 1.2), 0.62))

@@ -82,16 +82,26 @@ class Figure:
         far = (end - self.along_arm) * self.arm_m
         return np.where((self.arm_weight > 0.3) | (self.along_arm > 0.6) & (np.abs(self.body.v_pos[:, 0]) > self.shoulder[0]), far, 1.0)
 
-    def armhole_field(self, share: float = 0.42) -> np.ndarray:
+    def armhole_field(self, share: float = 0.50) -> np.ndarray:
         """(V,) positive on the trunk, zero round the shoulder joint."""
         return (share - self.arm_weight) * 0.1
+
+    def scoop_field(self, depth: float, half_width: float = 0.062) -> np.ndarray:
+        """(V,) metres outside a round opening that leaves straps over the shoulders, ``depth`` below the neck in front."""
+        x, y = self.body.v_pos[:, 0], self.body.v_pos[:, 1] - self.neck[1]
+        low = self.neck[2] - np.where(y < 0, depth, 0.45 * depth)
+        inside = np.hypot(x / half_width, np.minimum(self.z - low - half_width, 0.0) / half_width)
+        return np.where(self.z > low, (inside - 1) * half_width, low - self.z)
 
     def neck_field(self, drop: float = 0.0, vee: float = 0.0) -> np.ndarray:
         """(V,) metres below a slanted neckline, ``drop`` lower all round and ``vee`` deeper in front."""
         x, y = self.body.v_pos[:, 0], self.body.v_pos[:, 1] - self.neck[1]
-        line = self.neck[2] + 0.012 - drop + 0.35 * y
-        front = np.clip(-y / 0.05, 0, 1) if vee else 0.0
-        return line - front * np.maximum(vee - 1.15 * np.abs(x), 0.0) - self.z
+        line = self.neck[2] + 0.012 - drop + 0.35 * y - self.z
+        field = np.maximum(line, np.hypot(x, y) - 0.074)  # the shoulders, high as they may rise, stay covered
+        if not vee:
+            return field
+        front = np.clip(-y / 0.05, 0, 1)
+        return np.minimum(field, np.where(np.abs(x) < 0.09, line - front * np.maximum(vee - 1.15 * np.abs(x), 0.0), 1.0))
 
     def above(self, z: float, slope: float = 0.0) -> np.ndarray:
         """(V,) metres above a height."""
