@@ -97,7 +97,8 @@ class Figure:
         """(V,) metres below a slanted neckline, ``drop`` lower all round and ``vee`` deeper in front."""
         x, y = self.body.v_pos[:, 0], self.body.v_pos[:, 1] - self.neck[1]
         line = self.neck[2] + 0.012 - drop + 0.35 * y - self.z
-        field = np.maximum(line, np.hypot(x, y) - 0.074)  # the shoulders, high as they may rise, stay covered
+        shoulder = np.where(self.z < self.neck[2] + 0.03, np.hypot(x, y) - 0.074, -1.0)
+        field = np.maximum(line, shoulder)  # the shoulders, high as they may rise, stay covered
         if not vee:
             return field
         front = np.clip(-y / 0.05, 0, 1)
