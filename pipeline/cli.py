@@ -59,6 +59,11 @@ def main(arguments: Sequence[str], doors: Doors) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output is gone; say nothing more
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written: the system's own sentence
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def hide_tracebacks(arguments: Sequence[str]) -> None:
