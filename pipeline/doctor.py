@@ -78,7 +78,7 @@ def backend_findings(recipe: Recipe) -> list[Finding]:
             found += [_capability_finding(stage.name, c) for c in stage.capabilities(settings)]
             found += [Finding(f"{stage.name}, model", f"{m.name}, {m.licence}") for m in stage.models(settings)]
         except PipelineError as error:
-            found.append(Finding(stage.name, str(error), f"{stage.name} and what follows cannot run", SETUP_LINE))
+            found.append(Finding(stage.name, str(error), f"{stage.name} and what follows cannot run", "as said above"))
     return found
 
 
