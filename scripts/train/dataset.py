@@ -18,31 +18,18 @@ import numpy as np
 from scripts.generator.assemble import build_character
 from scripts.generator.attributes import sample_attributes
 from scripts.generator.draw import render
+from scripts.generator.sampling import sample_pose, vary_body
 from scripts.generator.split import HELD_OUT
 from scripts.train import architecture
 from scripts.train.shards import VIEWS_PER_CHARACTER, View
-from stages.artifacts.body import BodyModel, axis_angle_wxyz
+from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.framing import RADIUS_M, body_frame, head_frame
 from stages.conditions.body import load_base_body
-from stages.conditions.keypoints import view_keypoints
+from stages.conditions.keypoints import moved_by, view_keypoints
 from stages.conditions.software import draw, vertex_normals
 
 BODY_STEP_DEG, HEAD_STEP_DEG = 15.0, 45.0
-POSE_SPREAD_DEG = {
-    "spine": 3.0, "chest": 3.0, "neck": 4.0, "head": 5.0, "leftUpperArm": 8.0, "rightUpperArm": 8.0, "leftLowerArm": 6.0,
-    "rightLowerArm": 6.0, "leftUpperLeg": 3.0, "rightUpperLeg": 3.0, "leftLowerLeg": 2.0, "rightLowerLeg": 2.0,
-}  # fmt: skip
-STILL_SHARE = 0.6  # of characters stand in the rest pose itself, as a run's default does
-
-
-def random_pose(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Small turns about random axes: joint -> unit quaternion; none for STILL_SHARE of the draws."""
-    if rng.random() < STILL_SHARE:
-        return {}
-    return {name: axis_angle_wxyz(rng.standard_normal(3), float(rng.normal(0, s))) for name, s in POSE_SPREAD_DEG.items()}
-
-
 def group_views(rng: np.random.Generator) -> list[View]:
     """The views of one character in the order of shards.GROUP_WINDOWS: neighbours are one step of their ring apart."""
     body, head = int(rng.integers(1, 24)), int(rng.integers(0, 8))
@@ -74,15 +61,16 @@ def render_shard(folder: Path, index: int, characters: int, seed: int) -> int:
     keypoints = np.empty((*shape[:2], 18, 3), np.float32)
     all_views = []
     for i, attributes in enumerate(everyone):
-        pose = {} if index == 0 else random_pose(rng)
-        character, posed = build_character(attributes, body).posed(pose), body.posed(pose)
-        normals = vertex_normals(posed.v_pos, posed.t_pos_idx)
+        own = body if index == 0 else vary_body(body, rng)
+        pose = {} if index == 0 else sample_pose(rng)
+        character, posed = build_character(attributes, own).posed(pose), own.posed(pose)
+        normals, t_joint = vertex_normals(posed.v_pos, posed.t_pos_idx), moved_by(posed)
         all_views.append(group_views(rng))
         for k, camera in enumerate(cameras_of(posed, all_views[-1])):
             rgb[i, k] = np.clip(render(character, camera)[0] * 255 + 0.5, 0, 255)
             view = draw(posed, normals, camera)
             parts[i, k] = view.part + 1
-            keypoints[i, k] = view_keypoints(posed, view).body
+            keypoints[i, k] = view_keypoints(posed, view, t_joint).body
     for name, array in (("rgb", rgb), ("parts", parts), ("keypoints", keypoints)):
         np.save(target / f"{name}.npy", array)
     meta = {"attributes": [asdict(a) for a in everyone], "views": [[asdict(v) for v in views] for views in all_views]}
