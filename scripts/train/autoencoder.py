@@ -109,21 +109,24 @@ def save(vae: torch.nn.Module, folder: Path, state: dict) -> None:
     (folder / "state.json").write_text(json.dumps(state, indent=1))
 
 
-def restore(vae: torch.nn.Module, folder: Path) -> dict:
-    """Weights and progress of the newest checkpoint; Adam starts afresh."""
+def restore(vae: torch.nn.Module, folder: Path, start: Path | None = None) -> dict:
+    """Weights and progress of the newest checkpoint (Adam starts afresh); without one, what the shipped folder ``start`` holds."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
+        if start is not None:
+            shipped = load_file(start / "vae" / "diffusion_pytorch_model.safetensors")
+            vae.load_state_dict({k: v.float() for k, v in shipped.items()})
         return {"done_s": 0.0, "pictures": 0, "curve": []}
     vae.load_state_dict(load_file(path))
     return json.loads((folder / "state.json").read_text())
 
 
-def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
+def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last)
-    state = restore(vae, out)
+    state = restore(vae, out, start)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     began, before = time.monotonic(), state["done_s"]
     last_saved = began
@@ -147,7 +150,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
         optimizer.step()
         step += 1
         state["pictures"] += len(x)
-        running = 0.98 * running + 0.02 * float(loss)
+        running = 0.98 * running + 0.02 * float(loss.detach())
         if time.monotonic() - last_saved > 90:
             last_saved = time.monotonic()
             state["done_s"] = before + last_saved - began
@@ -171,6 +174,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--start", type=Path, help="a folder that was shipped, to train further")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    train(options.data, options.out, options.minutes)
+    train(options.data, options.out, options.minutes, options.start)

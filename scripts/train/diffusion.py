@@ -185,10 +185,20 @@ def save(nets: Networks, average: Average, folder: Path, state: dict) -> None:
     (folder / "state.json").write_text(json.dumps(state, indent=1))
 
 
-def restore(nets: Networks, average: Average, folder: Path) -> dict:
-    """Parameters, their average and the progress; Adam starts afresh."""
+def take_up(nets: Networks, shipped: Path) -> None:
+    """Begin from a folder that ``ship`` wrote."""
+    for name, network in (("text_encoder", nets.text_encoder), ("unet", nets.unet), ("controlnet-parts", nets.controlnet)):
+        stem = "model" if name == "text_encoder" else "diffusion_pytorch_model"
+        network.load_state_dict({k: v.float() for k, v in load_file(shipped / name / f"{stem}.safetensors").items()}, strict=False)
+
+
+def restore(nets: Networks, average: Average, folder: Path, start: Path | None = None) -> dict:
+    """Parameters, their average and the progress (Adam starts afresh); without a checkpoint, what ``start`` holds or nothing."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
+        if start is not None:
+            take_up(nets, start)
+            average.values = {k: p.detach().clone() for k, p in nets.named_parameters()}
         return {"done_s": 0.0, "pictures": 0, "curve": []}
     tensors = load_file(path)
     nets.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("now.")}, strict=False)
@@ -203,7 +213,7 @@ def rate_at(share: float, step: int) -> float:
     return PEAK_RATE * min(1.0, (step + 1) / 200) * max(0.04, fall)
 
 
-def train(data: Path, vae_folder: Path, out: Path, minutes: float, seed: int = 0) -> None:
+def train(data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -211,7 +221,7 @@ def train(data: Path, vae_folder: Path, out: Path, minutes: float, seed: int = 0
     tokenizer = build_tokenizer(vocabulary(), out / "tokenizer")
     nets = Networks(tokenizer).to(memory_format=torch.channels_last)
     average = Average(nets)
-    state = restore(nets, average, out)
+    state = restore(nets, average, out, start)
     rng = np.random.default_rng([seed, state["pictures"]])
     window = install(nets.unet)
     source = Source(data, out / "latents", vae, scale, tokenizer)
@@ -250,6 +260,7 @@ if __name__ == "__main__":
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument("--start", type=Path, help="a folder that was shipped, to train further")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    train(options.data, options.vae, options.out, options.minutes)
+    train(options.data, options.vae, options.out, options.minutes, options.start)
