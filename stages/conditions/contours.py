@@ -2,8 +2,8 @@
 
 Encoding of ``lineart``: white lines on black, antialiased, one width (see ``LINE_SHARE``), as control_v11p_sd15_lineart and the anime variant were
 trained on. Lines are drawn where a surface ends in front of another (silhouettes and occlusions), where its direction breaks (creases), and
-along borders that an artist would draw: eyes, irises, brows, mouth, ears, and the hems of the bodysuit at neck, hands and feet. No line separates limbs from
-each other or front from back.
+along borders that an artist would draw: eyes, irises, brows, mouth, ears, and the hems of the bodysuit at neck, hands and feet. No line
+separates limbs from each other or front from back.
 """
 
 from __future__ import annotations

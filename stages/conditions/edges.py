@@ -2,8 +2,8 @@
 
 - softedge: graded and blurred, white on black, like HED and PIDI (control_v11p_sd15_softedge): outlines bright and some pixels wide,
   creases and features weaker, shading weakest. (H, W, 3) float32.
-- canny: binary, one pixel wide, white on black: Canny (1986) on the shaded body with 3 x 3 Sobel gradients in the L1 norm and thresholds 100 and 200 of
-  8-bit luma, the detector's defaults in ControlNet.
+- canny: binary, one pixel wide, white on black: Canny (1986) on the shaded body with 3 x 3 Sobel gradients in the L1 norm and
+  thresholds 100 and 200 of 8-bit luma, the detector's defaults in ControlNet.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Names of bones in the rigs that people bring, and the VRM 1.0 joints that they stand for.
 
-Known by their habits: VRM and VRoid, Mixamo, Unity, Unreal, Rigify, 3ds Max biped, KayKit. A file that says itself which bone is which (VRM) is believed.
+Known by their habits: VRM and VRoid, Mixamo, Unity, Unreal, Rigify, 3ds Max biped, KayKit. A file that says itself which bone is which
+(VRM) is believed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _NOT_BODY = {
 _TORSO = {"hips": "hips", "hip": "hips", "pelvis": "hips", "head": "head", "jaw": "jaw", "upperchest": "upperChest", "spine": "spine", "chest": "chest", "neck": "neck"}
 
 
-def joint_names(bones: Sequence[str], parents: Sequence[int], said: Mapping[str, str] | None = None, source: Path | None = None) -> dict[int, str]:
+def joint_names(
+    bones: Sequence[str], parents: Sequence[int], said: Mapping[str, str] | None = None, source: Path | None = None
+) -> dict[int, str]:
     """Bone index -> VRM joint name, for the bones that stand for one.
 
     ``said`` is what the file itself says (bone name -> joint name). Raises ConfigError naming the required joints that no bone stands for.

@@ -2,9 +2,9 @@
 
 Encoding (that of the detector with which control_v11p_sd15_openpose was trained): each of 17 limbs is an ellipse from point to point in its
 colour times 0.6, drawn in order; then a disc in full colour on each of the 18 points. A hand is 20 lines, hue i / 20 for the i-th, with blue
-discs on its points. The face is 70 white discs. Ellipses are 4 px wide either side, body and hand discs have radius 4, face discs 3, hand lines are 2 wide, for
-a picture whose shorter side is 512; other sizes are drawn in proportion, antialiased. Points that the view does not see are absent, and the limbs to them: from
-behind there are no nose and eyes, and the ears are lone dots. Left and right are the body's.
+discs on its points. The face is 70 white discs. Ellipses are 4 px wide either side, body and hand discs have radius 4, face discs 3,
+hand lines are 2 wide, for a picture whose shorter side is 512; other sizes are drawn in proportion, antialiased. Points that the view does not
+see are absent, and the limbs to them: from behind there are no nose and eyes, and the ears are lone dots. Left and right are the body's.
 """
 
 from __future__ import annotations

@@ -28,21 +28,22 @@ from stages.conditions.settings import ConditionsSettings
 
 
 def run(settings: ConditionsSettings, context: StageContext) -> ConditionSet:
-    """Fill ``context.out``. Views that an interrupted run finished are taken over. Raises ConfigError for a body or pose that does not do."""
+    """Fill ``context.out``; views that an interrupted run finished are taken over. Raises ConfigError for a body or pose that will not do."""
     rest = load_body(settings, context)
     rotations, offset_m = load_rotations(settings)
     rest2posed = rest.skeleton.joint_transforms(rotations, offset_m)
     posed = rest.posed(rotations, offset_m)
     cameras = rings(posed, settings)
     flat = [camera for ring in cameras.values() for camera in ring]
-    context.log.info("%d vertices, %d triangles, %d views of %d x %d", len(posed.v_pos), len(posed.t_pos_idx), len(flat), settings.width, settings.height)
+    context.log.info("%d triangles, %d views of %d x %d", len(posed.t_pos_idx), len(flat), settings.width, settings.height)
     _draw_pending(posed, flat, settings, context)
     notes = {c.name: _note(context, c.name) for c in flat}
     shutil.copytree(context.work / "pictures", context.out, dirs_exist_ok=True)
     first = "albedo" if "albedo" in settings.kinds else settings.kinds[0]
     extras = {name: {"depth_near_m": n["near_m"], "depth_far_m": n["far_m"]} for name, n in notes.items()}
     write_cameras(context.out, cameras, first, extras)
-    write_keypoints(context.out, {name: ViewKeypoints(**{k: np.array(v).reshape(-1, 3) for k, v in n["keypoints"].items()}) for name, n in notes.items()})
+    arrays = {name: {k: np.array(v).reshape(-1, 3) for k, v in note["keypoints"].items()} for name, note in notes.items()}
+    write_keypoints(context.out, {name: ViewKeypoints(**points) for name, points in arrays.items()})
     write_body(context.out, rest, rest2posed)
     found = ConditionSet.open(context.out)
     write_preview(found, context.out / "preview")
@@ -67,7 +68,8 @@ def load_rotations(settings: ConditionsSettings) -> tuple[dict[str, np.ndarray],
     if settings.pose == "rest":
         return {}, None
     if settings.pose not in POSES:
-        raise ConfigError(f"conditions.pose: there is no pose '{settings.pose}'; there are rest, {', '.join(sorted(POSES))}. A file of your own goes into pose_file.")
+        known = ", ".join(("rest", *sorted(POSES)))
+        raise ConfigError(f"conditions.pose: there is no pose '{settings.pose}'; there are {known}. A file of your own goes into pose_file.")
     return dict(POSES[settings.pose]), None
 
 

@@ -43,7 +43,10 @@ class ConditionsSettings(BaseModel):
     body: Path | None = Field(
         None, description="A body of your own: GLB, VRM, FBX or .blend with a humanoid armature; none: the project's anime body."
     )
-    pose: str = Field("a_pose", min_length=1, description="Name of a built-in pose: a_pose, t_pose, relaxed, arms_up, walk... ; `rest` leaves the body as it is.")
+    pose: str = Field(
+        "a_pose", min_length=1,
+        description="Name of a built-in pose: a_pose, t_pose, relaxed, arms_up, walk... ; `rest` leaves the body as it is.",
+    )
     pose_file: Path | None = Field(None, description="A pose of your own (JSON: joint name to quaternion w x y z); takes the place of `pose`.")
     width: int = Field(288, ge=32, le=4096, description="Width of the pictures (pixels).")
     height: int = Field(384, ge=32, le=4096, description="Height of the pictures (pixels).")

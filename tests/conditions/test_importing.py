@@ -42,7 +42,8 @@ def mixamo(name: str) -> str:
     ("index_03_r", "rightIndexDistal"), ("pinky_01_l", "leftLittleProximal"), ("clavicle_l", "leftShoulder"), ("pelvis", "hips"),
     ("DEF-upper_arm.L", "leftUpperArm"), ("DEF-upper_arm.L.001", None), ("f_pinky.02.R", "rightLittleIntermediate"), ("shin.L", "leftLowerLeg"),
     ("LeftIndexProximal", "leftIndexProximal"), ("leftThumbMetacarpal", "leftThumbMetacarpal"), ("Bip01 L Calf", "leftLowerLeg"), ("Bip01 Pelvis", "hips"),
-    ("upperleg.r", "rightUpperLeg"), ("wrist.l", "leftHand"), ("handslot.l", None), ("kneeIK.l", None), ("IK-foot.l", None), ("head", "head"), ("tail", None), ("Spine", "spine"), ("spine_02", None),
+    ("upperleg.r", "rightUpperLeg"), ("wrist.l", "leftHand"), ("handslot.l", None), ("kneeIK.l", None), ("IK-foot.l", None),
+    ("head", "head"), ("tail", None), ("Spine", "spine"), ("spine_02", None),
 ])
 def test_names_that_rigs_use(bone: str, joint: str | None) -> None:
     assert named_joint(bone) == joint
@@ -68,7 +69,7 @@ def test_units_thumb_is_vrms_one_segment_earlier() -> None:
 
 def test_missing_joints_are_named() -> None:
     body = mannequin()
-    bones = ["Bone.%03d" % i if "LowerArm" in n or n == "head" else n for i, n in enumerate(body.skeleton.names)]
+    bones = [f"Bone.{i:03d}" if "LowerArm" in n or n == "head" else n for i, n in enumerate(body.skeleton.names)]
     with pytest.raises(ConfigError, match=r"knight.glb: .*no bone stands for head, leftLowerArm, rightLowerArm.*VRM, Mixamo.*found hips") as caught:
         joint_names(bones, body.skeleton.parents, source=Path("knight.glb"))
     assert caught.value.exit_code == 2 and set(REQUIRED) <= set(body.skeleton.names)
