@@ -16,8 +16,9 @@ from stages.mesh import implicit, preview, refine
 from stages.mesh.decimate import decimated
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.level import best_level
+from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents, vertex_normals
-from stages.mesh.observed import Observed, observe
+from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.paint import painted
 from stages.mesh.repair import face_components, is_edge_manifold, repaired
 from stages.mesh.settings import MeshSettings
@@ -41,7 +42,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
         fixed, curves["implicit surface"] = fixed_topology(settings, inputs.field, observed, rasterizer, context)
         context.checkpoint.save("fixed.npz", lambda path: _write_arrays(path, fixed))
     surface = refine.TexturedSurface.start(
-        fixed["v_pos"], fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"], fixed["kd"], settings.smoothness
+        fixed["v_pos"], fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"], fixed["kd"], settings.smoothness, fixed.get("light"),
     )
     context.checkpoint.load("surface.npz", surface.load)
     curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
@@ -69,18 +70,33 @@ def fixed_topology(
     context.progress.start("repair, decimate, unwrap, project", 4)
     v_fine, t_fine = repaired(v_fine, tri)
     context.progress.advance()
-    v_pos, faces = repaired(*decimated(v_fine, t_fine, settings.triangles))
+    closeness = close_ups(v_fine, observed)
+    v_pos, faces = decimated(v_fine, t_fine, settings.triangles, np.where(closeness, settings.head_detail**3, 1.0))
+    v_pos, faces = repaired(v_pos, faces)
     context.progress.advance()
-    v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size)
+    return painted_charts(settings, observed, (v_pos, faces), (v_fine, t_fine), context), curve
+
+
+def painted_charts(
+    settings: MeshSettings, observed: list[Observed], low: tuple[np.ndarray, np.ndarray], fine: tuple[np.ndarray, np.ndarray],
+    context: StageContext,
+) -> dict[str, np.ndarray]:
+    """Texture coordinates, base colour, light and normal map of the decimated surface ``low``."""
+    v_pos, faces = low
+    near = close_ups(v_pos, observed)
+    v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size, near[faces].all(1), settings.head_detail)
     context.progress.advance()
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
-    kd = painted(texels, v_pos, faces, observed, settings.view_sharpness)
+    colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness)
+    arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx}
+    if settings.lighting == "environment":
+        colour, arrays["light"] = separated(colour, normals)
+    arrays["kd"] = texels.picture(colour)
     context.progress.advance()
-    normal = flat_normal_map(settings.texture_size)
+    arrays["normal"] = flat_normal_map(settings.texture_size)
     if settings.normal_map == "baked":
-        normal = baked_normal_map(texels, (v_pos, faces), (v_fine, t_fine), v_tex, t_tex_idx)
-    arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx, "kd": kd, "normal": normal}
-    return arrays, curve
+        arrays["normal"] = baked_normal_map(texels, low, fine, v_tex, t_tex_idx)
+    return arrays
 
 
 def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings) -> TexturedMesh:

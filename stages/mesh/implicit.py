@@ -6,6 +6,7 @@ differentiable rasterizer. The grid vertices may also move, by less than half a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from pipeline.stage import StageContext
 from stages.mesh import marching
-from stages.mesh.losses import image_loss, mask_loss, sign_entropy
+from stages.mesh.losses import bilaplacian, image_loss, mask_loss, sign_entropy
 from stages.mesh.observed import Observed, view_order
 from stages.mesh.settings import MeshSettings
 from stages.mesh.tetrahedra import TetGrid
@@ -109,10 +110,11 @@ def fit(
     context.progress.start("implicit surface", settings.implicit_steps)
     context.progress.advance(state.step)
     free = torch.from_numpy(~state.grid.rim)
+    bend = bilaplacian(state.grid.edges, ~state.grid.rim)
     while state.step < settings.implicit_steps:
         group = state.step % len(observed)
         index = torch.from_numpy(orders[group][state.step])
-        image, mask = _step(state, observed[group], index, rasterizer, settings, free)
+        image, mask = _step(state, observed[group], index, rasterizer, settings, free, bend)
         curve["image"].append(image)
         curve["mask"].append(mask)
         context.progress.advance(1, image=image, mask=mask)
@@ -127,7 +129,7 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _step(
-    state: ImplicitSurface, o: Observed, index: Tensor, rasterizer: Rasterizer, settings: MeshSettings, free: Tensor
+    state: ImplicitSurface, o: Observed, index: Tensor, rasterizer: Rasterizer, settings: MeshSettings, free: Tensor, bend: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[float, float]:
     noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + state.step)
     background = torch.rand(len(index), 1, 1, 3, generator=noise)
@@ -141,6 +143,7 @@ def _step(
     loss = image + settings.mask_weight * mask + settings.sdf_regulariser * _regulariser(state)
     state.optimiser.zero_grad()
     loss.backward()
+    state.sdf.grad += settings.sdf_smoothness * torch.from_numpy(bend(state.sdf.detach().numpy()))
     state.sdf.grad[~free] = 0
     state.optimiser.step()
     with torch.no_grad():
@@ -151,7 +154,5 @@ def _step(
 
 
 def _regulariser(state: ImplicitSurface) -> Tensor:
-    edges = torch.from_numpy(state.grid.edges.astype(np.int64))
-    sign = state.sdf.detach() > 0
-    crossing = edges[sign[edges[:, 0]] != sign[edges[:, 1]]]
-    return sign_entropy(state.sdf, crossing) * 0.05
+    active, _ = marching.extract(state.grid, state.sdf.detach().numpy())
+    return sign_entropy(state.sdf, torch.from_numpy(state.grid.edges[active].astype(np.int64)))

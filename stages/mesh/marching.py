@@ -76,17 +76,51 @@ def extract(grid: TetGrid, sdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _march(np.asarray(sdf) < 0, grid.edges, grid.tets, grid.tet_edges, _CASES)
 
 
-def crossing_weights(sdf: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """(M, 1) share of end ``b`` in the vertex on each edge a-b."""
-    s_a, s_b = sdf[a], sdf[b]
-    return (s_a / (s_a - s_b))[:, None]
+@numba.njit(cache=True, nogil=True)
+def _lerp(value, sdf, ends, out):
+    for m in range(ends.shape[0]):
+        a, b = ends[m, 0], ends[m, 1]
+        w = sdf[a] / (sdf[a] - sdf[b])
+        for c in range(value.shape[1]):
+            out[m, c] = value[a, c] + w * (value[b, c] - value[a, c])
+
+
+@numba.njit(cache=True, nogil=True)
+def _lerp_backward(value, sdf, ends, grad, grad_value, grad_sdf):
+    for m in range(ends.shape[0]):
+        a, b = ends[m, 0], ends[m, 1]
+        span = sdf[a] - sdf[b]
+        w = sdf[a] / span
+        gw = np.float32(0.0)
+        for c in range(value.shape[1]):
+            g = grad[m, c]
+            gw += g * (value[b, c] - value[a, c])
+            grad_value[a, c] += (1 - w) * g
+            grad_value[b, c] += w * g
+        grad_sdf[a] -= gw * sdf[b] / (span * span)
+        grad_sdf[b] += gw * sdf[a] / (span * span)
+
+
+class _Crossings(torch.autograd.Function):
+    """``value`` (N, C) at the zero of ``sdf`` (N,) on the edges ``ends`` (M, 2): (M, C)."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor, sdf: Tensor, ends: Tensor) -> Tensor:
+        out = np.empty((len(ends), value.shape[1]), np.float32)
+        _lerp(value.detach().numpy(), sdf.detach().numpy(), ends.numpy(), out)
+        ctx.save_for_backward(value, sdf, ends)
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple:
+        value, sdf, ends = ctx.saved_tensors
+        grad_value, grad_sdf = np.zeros(value.shape, np.float32), np.zeros(sdf.shape, np.float32)
+        _lerp_backward(value.numpy(), sdf.numpy(), ends.numpy(), grad.contiguous().numpy(), grad_value, grad_sdf)
+        return torch.from_numpy(grad_value), torch.from_numpy(grad_sdf), None
 
 
 def surface(grid: TetGrid, v_pos: Tensor, sdf: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Vertices (M, 3), attributes (M, C) and triangles (F, 3) int32 of the zero level of ``sdf`` (N,), with gradients."""
     active, faces = extract(grid, sdf.detach().numpy())
-    a, b = torch.from_numpy(grid.edges[active].astype(np.int64)).unbind(1)
-    w = crossing_weights(sdf, a, b)
-    both = torch.cat([v_pos, attributes], 1)
-    value = torch.lerp(both.index_select(0, a), both.index_select(0, b), w)
+    value = _Crossings.apply(torch.cat([v_pos, attributes], 1), sdf, torch.from_numpy(grid.edges[active]))
     return value[:, :3], value[:, 3:], torch.from_numpy(faces)

@@ -63,3 +63,15 @@ def view_order(count: int, batch: int, steps: int, seed: int) -> np.ndarray:
     rounds = -(-steps * batch // count)
     order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
     return order[: steps * batch].reshape(steps, batch)
+
+
+def close_ups(v_pos: np.ndarray, observed: Sequence[Observed]) -> np.ndarray:
+    """(V,) bool: points inside the picture of at least two cameras that see them twice as large as the median camera does."""
+    cameras = [c for o in observed for c in o.cameras]
+    size = np.stack([c.fx / np.maximum(c.project(v_pos)[1], 1e-6) for c in cameras])
+    count = np.zeros(len(v_pos), np.int64)
+    for camera, pixels_per_m in zip(cameras, size, strict=True):
+        pixel, depth = camera.project(v_pos)
+        framed = ((pixel >= 0) & (pixel < [camera.width, camera.height])).all(1) & (depth > 0)
+        count += framed & (pixels_per_m > 2 * np.median(size, 0))
+    return count >= 2

@@ -16,8 +16,10 @@ LEAST_WEIGHT = 1e-3  # share of the median weight below which a texel counts as 
 NEIGHBOURS = 8
 
 
-def painted(texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float) -> np.ndarray:
-    """(S, S, 3) float32 sRGB. Unseen texels take the mean colour of the seen ones nearest in space that face alike."""
+def painted(
+    texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """sRGB colours (N, 3) of the texels and the unit normals (N, 3) there. Unseen texels take the mean colour of the seen ones nearest in space that face alike."""
     points = texels.carry(v_pos, faces)
     normals = unit(texels.carry(vertex_normals(v_pos, faces), faces).astype(np.float64), np.array([0.0, 0.0, 1.0]))
     colour, weight = project(points, normals, v_pos, faces, observed, exponent)
@@ -28,4 +30,4 @@ def painted(texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequ
         distance, near = cKDTree(place[seen]).query(place[~seen], k=NEIGHBOURS)
         share = 1 / (distance + 1e-4)
         colour[~seen] = (colour[seen][near] * (share / share.sum(1, keepdims=True))[..., None]).sum(1)
-    return texels.picture(colour)
+    return colour, normals

@@ -1,0 +1,192 @@
+"""One evaluator for every mesh, whatever made it: figure PSNR, Chamfer distance, F-score, soundness.
+
+``python -m scripts.bench.evaluate_mesh mesh.glb views/ --truth truth.npz`` (arrays ``v_pos``, ``t_pos_idx``). Definitions:
+
+- figure PSNR: sRGB, over the union of both silhouettes dilated by 4 px, white behind; the mesh as re-imported from its GLB.
+- Chamfer: mean distance from 100,000 area-weighted samples of one surface to the other *surface*, both ways averaged, as a share of the
+  truth's bounding-box diagonal. Only samples that can be seen from outside count, and only faces that can be seen are aimed at.
+- F@0.5%: harmonic mean of the shares of those samples within 0.5 % of the diagonal.
+- outside: seen by a 1024 px depth picture from one of 48 directions, 16 azimuths at elevations -20, 10 and 40 degrees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from scripts.bench.machine import report
+from stages.artifacts.cameras import Camera, orbit
+from stages.artifacts.glb_reader import read_glb
+from stages.artifacts.views import ViewSet
+from stages.mesh.repair import face_areas, is_edge_manifold
+from stages.rendering.picture import Surface, draw
+from stages.rendering.zbuffer import interpolate, rasterize
+from stages.rig.closest import closest_points
+
+SAMPLES = 100_000
+WITHIN = 0.005
+DILATION_PX = 4
+DIRECTIONS = [(22.5 * i + elevation / 4, elevation) for elevation in (-20, 10, 40) for i in range(16)]
+DEPTH_PX = 1024
+
+
+def imported(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(v_pos (V, 3), triangles (F, 3), v_tex (V, 2) v up, kd (H, W, 3) uint8) of the first part of a GLB, in the world frame."""
+    from PIL import Image
+
+    scene = read_glb(path)
+    part = scene.parts[0]
+    material = scene.materials[part.material]
+    kd = np.asarray(Image.open(io.BytesIO(material.kd_image)).convert("RGB"))
+    return part.v_pos, part.t_pos_idx, part.v_tex, kd
+
+
+def figure_psnr(drawn: np.ndarray, drawn_alpha: np.ndarray, view: np.ndarray) -> tuple[float, float]:
+    """(over the figure, over the whole picture) in dB of ``drawn`` (H, W, 3) on white against an RGBA ``view``."""
+    alpha = view[..., 3:]
+    error = ((drawn - (view[..., :3] * alpha + 1 - alpha)) ** 2).mean(-1)
+    figure = ndimage.binary_dilation((drawn_alpha > 0) | (alpha[..., 0] > 0), np.ones((3, 3)), iterations=DILATION_PX)
+    return tuple(float(-10 * np.log10(max(e, 1e-10))) for e in (error[figure].mean(), error.mean()))
+
+
+def picture_scores(path: Path, views: ViewSet) -> dict[str, float]:
+    """Mean figure PSNR of an exported mesh over ``views``, by ring, and over whole pictures."""
+    v_pos, faces, v_tex, kd = imported(path)
+    surface = Surface(np.zeros_like(v_pos), faces.astype(np.int64), v_tex, faces.astype(np.int64), kd)
+    scores: dict[str, list[float]] = {}
+    for name, camera in zip(views.names, views.cameras, strict=True):
+        drawn = draw(surface, v_pos, camera, supersample=4) / 255.0
+        figure, whole = figure_psnr(drawn, coverage(v_pos, faces, camera), views.image(name))
+        scores.setdefault("psnr_db", []).append(figure)
+        scores.setdefault(f"psnr_{name.split('_')[0]}_db", []).append(figure)
+        scores.setdefault("psnr_whole_picture_db", []).append(whole)
+    return {key: float(np.mean(values)) for key, values in scores.items()}
+
+
+def coverage(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
+    """(H, W) bool: pixels whose centre the mesh covers."""
+    clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ camera.w2clip().T
+    return rasterize(clip, faces, camera.height, camera.width)[0] >= 0
+
+
+def _outside_cameras(v_pos: np.ndarray) -> list[Camera]:
+    middle = (v_pos.min(0) + v_pos.max(0)) / 2
+    radius = float(np.linalg.norm(v_pos - middle, axis=-1).max())
+    focal = 0.48 * DEPTH_PX * np.sqrt(15.0)
+    return [orbit("outside", middle, 4 * radius, a, e, focal, DEPTH_PX, DEPTH_PX) for a, e in DIRECTIONS]
+
+
+def outside(v_pos: np.ndarray, faces: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which ``points`` (N, 3) of the surface, and which faces (F,), can be seen from outside."""
+    seen, shown = np.zeros(len(points), bool), np.zeros(len(faces), bool)
+    homogeneous = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1)
+    for camera in _outside_cameras(v_pos):
+        clip = homogeneous @ camera.w2clip().T
+        ids, bary, _ = rasterize(clip, faces, DEPTH_PX, DEPTH_PX)
+        shown[ids[ids >= 0]] = True
+        depth = np.where(ids >= 0, interpolate(clip[:, 3:], faces, ids, bary)[..., 0], np.inf)
+        depth = ndimage.maximum_filter(depth, 2)  # a point may lie between pixel centres
+        pixel, distance = camera.project(points)
+        at = np.clip(pixel.astype(int), 0, DEPTH_PX - 1)
+        seen |= distance <= depth[at[:, 1], at[:, 0]] * 1.0005
+    return seen, shown
+
+
+def sampled(v_pos: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(SAMPLES, 3) points spread evenly by area."""
+    area = face_areas(v_pos, faces)
+    face = rng.choice(len(faces), SAMPLES, p=area / area.sum())
+    u, v = rng.random((2, SAMPLES))
+    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
+    p = v_pos[faces[face]]
+    return p[:, 0] + u[:, None] * (p[:, 1] - p[:, 0]) + v[:, None] * (p[:, 2] - p[:, 0])
+
+
+def shape_scores(
+    mesh: tuple[np.ndarray, np.ndarray], truth: tuple[np.ndarray, np.ndarray], seed: int = 0
+) -> dict[str, float]:
+    """Chamfer distance and F-score of two surfaces (vertices, triangles)."""
+    rng = np.random.default_rng(seed)
+    diagonal = float(np.linalg.norm(np.ptp(truth[0], axis=0)))
+    sides = []
+    for v_pos, faces in (mesh, truth):
+        points = sampled(v_pos, faces, rng)
+        seen, shown = outside(v_pos, faces, points)
+        sides.append((points[seen], v_pos, faces[shown]))
+    (p, v_m, f_m), (q, v_t, f_t) = sides
+    there, back = closest_points(p, v_t, f_t).distance / diagonal, closest_points(q, v_m, f_m).distance / diagonal
+    precision, recall = float((there <= WITHIN).mean()), float((back <= WITHIN).mean())
+    return {
+        "chamfer_percent": 100 * float(there.mean() + back.mean()) / 2, "chamfer_mesh_to_truth_percent": 100 * float(there.mean()),
+        "chamfer_truth_to_mesh_percent": 100 * float(back.mean()), "precision": precision, "recall": recall,
+        "f_score": 2 * precision * recall / max(precision + recall, 1e-9), "diagonal_m": diagonal,
+    }
+
+
+def holes_seen(v_pos: np.ndarray, faces: np.ndarray) -> float:
+    """Share of the pixels of the outside pictures that show the back of a face: 0 for a closed surface."""
+    backs = total = 0
+    homogeneous = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1)
+    p = v_pos[faces]
+    normal, middle = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), p.mean(1)
+    for camera in _outside_cameras(v_pos):
+        ids = rasterize(homogeneous @ camera.w2clip().T, faces, DEPTH_PX, DEPTH_PX)[0]
+        ids = ids[ids >= 0]
+        away = ((camera.position - middle) * normal).sum(-1) < 0
+        backs, total = backs + int(away[ids].sum()), total + len(ids)
+    return backs / max(total, 1)
+
+
+def overlap_of_charts(v_tex: np.ndarray, t_tex_idx: np.ndarray, size: int) -> float:
+    """Share of the covered texels of a ``size`` texture whose centre lies strictly inside more than one triangle."""
+    corners = v_tex[t_tex_idx].astype(np.float64) * size
+    count = np.zeros((size, size), np.int32)
+    for a, b, c in corners:
+        low = np.maximum(np.floor(np.minimum(np.minimum(a, b), c)).astype(int), 0)
+        high = np.minimum(np.ceil(np.maximum(np.maximum(a, b), c)).astype(int) + 1, size)
+        x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
+        sides = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
+        inside = np.all([s > 1e-6 for s in sides], 0) | np.all([s < -1e-6 for s in sides], 0)
+        count[low[1] : high[1], low[0] : high[0]] += inside
+    return float((count > 1).sum() / max((count > 0).sum(), 1))
+
+
+def evaluate(path: Path, views: Sequence[tuple[str, ViewSet]], truth: tuple[np.ndarray, np.ndarray] | None) -> dict[str, Any]:
+    """Every figure of one GLB; ``views`` are named sets of pictures."""
+    v_pos, faces, v_tex, _ = imported(path)
+    welded, index = np.unique(v_pos.round(7), axis=0, return_inverse=True)
+    closed = index.reshape(-1)[faces]
+    out: dict[str, Any] = {
+        "triangles": len(faces), "edges_manifold": is_edge_manifold(closed), "backs_seen_share": holes_seen(welded, closed),
+        "chart_overlap_share": overlap_of_charts(v_tex, faces, 1024),
+    }
+    for name, view_set in views:
+        out[name] = picture_scores(path, view_set)
+    if truth is not None:
+        out["shape"] = shape_scores((welded, closed), truth)
+    return out
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mesh", type=Path, help="GLB file")
+    parser.add_argument("views", type=Path, help="folder with transforms.json and RGBA pictures")
+    parser.add_argument("--truth", type=Path, help="npz with v_pos and t_pos_idx")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    a = parser.parse_args()
+    truth = None
+    if a.truth:
+        with np.load(a.truth, allow_pickle=False) as arrays:
+            truth = arrays["v_pos"], arrays["t_pos_idx"]
+    report(evaluate(a.mesh, [("views", ViewSet.open(a.views))], truth), a.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Cameras and clip space agree; light and colours behave."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from stages.artifacts.cameras import ring
+from stages.rendering import rasterizer_capability
+from stages.rendering.clip import to_clip, view_clip_matrices
+from stages.rendering.shading import basis, irradiance, lit, to_linear, to_srgb
+from third_party.nvdiffrast import NvdiffrastRasterizer
+
+
+def test_clip_space_lands_on_the_cameras_pixels() -> None:
+    cameras = ring("t", 3, np.array([0.1, 0.2, 0.3]), 4.0, 15.0, 300.0, 90, 120)
+    points = np.random.default_rng(0).uniform(-0.4, 0.6, (20, 3))
+    clip = to_clip(torch.tensor(points, dtype=torch.float32), view_clip_matrices(cameras)).numpy()
+    for k, camera in enumerate(cameras):
+        pixel, depth = camera.project(points)
+        ndc = clip[k, :, :2] / clip[k, :, 3:]
+        np.testing.assert_allclose((ndc * 0.5 + 0.5) * [90, 120], pixel, atol=2e-3)
+        np.testing.assert_allclose(clip[k, :, 3], depth, rtol=1e-5)
+
+
+def test_basis_is_orthogonal_over_the_sphere() -> None:
+    rng = np.random.default_rng(1)
+    n = rng.normal(size=(200_000, 3))
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
+    rows = basis(torch.tensor(n)).numpy()
+    np.testing.assert_allclose(rows.T @ rows / len(n), np.eye(9), atol=0.02)
+
+
+def test_even_light_changes_nothing() -> None:
+    light = torch.zeros(9, 3)
+    light[0] = 1
+    kd = torch.rand(50, 3, generator=torch.Generator().manual_seed(0))
+    normal = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
+    torch.testing.assert_close(irradiance(light, normal), torch.ones(50, 3))
+    torch.testing.assert_close(lit(kd, normal, light), kd, atol=1e-5, rtol=1e-5)
+
+
+def test_srgb_round_trip() -> None:
+    x = torch.linspace(0, 1, 300)
+    torch.testing.assert_close(to_srgb(to_linear(x)), x, atol=1e-5, rtol=1e-5)
+    assert to_linear(torch.tensor(0.5)).item() == pytest.approx(0.21404, abs=1e-4)
+
+
+def test_rasterizers_are_chosen_in_order_and_say_why_not() -> None:
+    choice = rasterizer_capability("auto")
+    assert [b.name for b in choice.backends] == ["nvdiffrast", "cpu"]
+    assert choice.backends[1].probe() is None
+    assert choice.backends[1].create().name == "cpu"
+    reason = choice.backends[0].probe()
+    assert reason is None or "nvdiffrast" in reason
+
+
+@pytest.mark.skipif(NvdiffrastRasterizer().probe() is not None, reason=str(NvdiffrastRasterizer().probe()))
+def test_nvdiffrast_draws_what_the_cpu_draws() -> None:
+    from stages.rendering.cpu import CpuRasterizer
+
+    pos = torch.tensor([[[-0.7, -0.6, 0, 1], [0.8, -0.5, 0, 1], [0.1, 0.9, 0, 1]]])
+    tri = torch.tensor([[0, 1, 2]], dtype=torch.int32)
+    theirs, ours = NvdiffrastRasterizer(), CpuRasterizer()
+    a = theirs.rasterize(pos.cuda(), tri.cuda(), (32, 32)).cpu()
+    torch.testing.assert_close(a, ours.rasterize(pos, tri, (32, 32)), atol=1e-4, rtol=1e-4)
