@@ -9,13 +9,13 @@ from scripts.body.loft import signed_power
 from scripts.body.skeleton import EYE
 from scripts.body.skull import EYE_HEIGHT, EYE_X, frontal, surface
 
-EYE_YAW = np.radians(17.0)  # how far the eye looks aside, so that its shell follows the face
-EYE_FORWARD = np.array([np.sin(EYE_YAW), -np.cos(EYE_YAW), 0.0])
+EYE_YAW, EYE_PITCH = np.radians(23.0), np.radians(9.0)  # the eye's shell follows the face: aside and down
+EYE_FORWARD = np.array([np.sin(EYE_YAW) * np.cos(EYE_PITCH), -np.cos(EYE_YAW) * np.cos(EYE_PITCH), -np.sin(EYE_PITCH)])
 EYE_ASIDE = np.array([np.cos(EYE_YAW), np.sin(EYE_YAW), 0.0])
-UP = np.array([0.0, 0.0, 1.0])
+EYE_UP = np.cross(EYE_FORWARD, EYE_ASIDE)
 OPENING = (0.0200, 0.0220, 0.0185)  # half width, height above and below the eye's middle
-BALL = (0.0280, 0.0105, 0.0320)  # aside, forward, up
-BALL_INSET_M = 0.0012  # how far the ball's front lies behind the face
+BALL = (0.0258, 0.0085, 0.0290)  # aside, forward, up
+BALL_INSET_M = 0.0028  # how far the ball's front lies behind the face
 MOUTH_HEIGHT, MOUTH_HALF = 0.0430, 0.0118
 EAR_TURN, EAR_HEIGHT = np.radians(99.0), 0.100
 EAR_ANGLES = np.radians((-20.0, 20.0, 50.0, 90.0, 130.0, 160.0, 200.0, 232.0, 270.0, 308.0))
@@ -38,6 +38,15 @@ def ball_centre() -> np.ndarray:
     return front - (BALL_INSET_M + BALL[1]) * EYE_FORWARD
 
 
+def clear_of_ball(points: np.ndarray, margin_m: float) -> np.ndarray:
+    """``points`` (N, 3) that lie less than ``margin_m`` before the eyeball's front half, moved forward to there."""
+    local = points - ball_centre()
+    across = (local @ EYE_ASIDE / BALL[0]) ** 2 + (local @ EYE_UP / BALL[2]) ** 2
+    front = BALL[1] * np.sqrt(np.maximum(1.0 - across, 0.0))
+    lack = np.maximum(front + margin_m - local @ EYE_FORWARD, 0.0) * (across < 1.0)
+    return points + lack[:, None] * EYE_FORWARD
+
+
 def build_eye(cage: Cage, border: list[int]) -> None:
     """Crease, lid's edge, lid's inside and a pocket that holds the ball."""
     crease = frontal(*eye_outline(1.13).T)
@@ -45,11 +54,13 @@ def build_eye(cage: Cage, border: list[int]) -> None:
     upper = np.clip((edge[:, 2] - EYE[2]) / 0.012, 0.0, 1.0)[:, None]
     crease = crease + 0.0012 * EYE_FORWARD * upper
     edge = edge + 0.0022 * EYE_FORWARD * upper
-    inside = edge - 0.0036 * EYE_FORWARD + 0.02 * (EYE - edge) * (1.0, 0.0, 1.0)
+    inside = edge - 0.0022 * EYE_FORWARD + 0.02 * (EYE - edge) * (1.0, 0.0, 1.0)
     a = np.arange(16) * np.pi / 8.0
     centre = ball_centre()
-    flat = np.outer(np.cos(a), EYE_ASIDE) * BALL[0] + np.outer(np.sin(a), UP) * BALL[2]
-    rings = [edge, inside, centre + 1.12 * flat, centre + 0.80 * flat - 0.020 * EYE_FORWARD]
+    flat = np.outer(np.cos(a), EYE_ASIDE) * BALL[0] + np.outer(np.sin(a), EYE_UP) * BALL[2]
+    under = frontal(*eye_outline(1.15).T) - 0.0048 * EYE_FORWARD
+    edge, inside, under = clear_of_ball(edge, 0.0008), clear_of_ball(inside, 0.0011), clear_of_ball(under, 0.0012)
+    rings = [edge, inside, under, centre + 1.09 * flat, centre + 0.80 * flat - 0.020 * EYE_FORWARD]
     loop = cage.add_many(crease, "trunk")
     cage.band("face", border, loop)
     for k, ring in enumerate(rings):
@@ -66,10 +77,10 @@ def build_eyeball(cage: Cage) -> None:
     """A closed flat ellipsoid whose pole is the middle of the iris."""
     sides, region, centre = 12, "eye_l", ball_centre()
     a = np.arange(sides) * 2.0 * np.pi / sides
-    around = np.outer(np.cos(a), EYE_ASIDE) * BALL[0] + np.outer(np.sin(a), UP) * BALL[2]
+    around = np.outer(np.cos(a), EYE_ASIDE) * BALL[0] + np.outer(np.sin(a), EYE_UP) * BALL[2]
     front = cage.add(centre + BALL[1] * EYE_FORWARD, region)
     loop: list[int] = []
-    for polar_deg, part in ((16.0, "iris_l"), (33.5, "iris_l"), (62.0, "eye_l"), (92.0, "eye_l"), (132.0, "eye_l")):
+    for polar_deg, part in ((18.0, "iris_l"), (37.0, "iris_l"), (62.0, "eye_l"), (92.0, "eye_l"), (132.0, "eye_l")):
         p = np.radians(polar_deg)
         ring = cage.add_many(centre + np.sin(p) * around + np.cos(p) * BALL[1] * EYE_FORWARD, region)
         if loop:

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from scripts.body.cage import Cage
 from scripts.body.loft import bump
+from scripts.body.skeleton import arm_point
 from scripts.body.skull import surface
 from scripts.body.subdivide import Refinement, interpolating_cage
 
@@ -14,6 +15,8 @@ from scripts.body.subdivide import Refinement, interpolating_cage
 SEAMS = (
     ((0.128, 0.014, 1.225), (0.040, 0.070, 0.046), 1.0),
     ((0.080, 0.010, 0.775), (0.090, 0.120, 0.030), 0.7),
+    (tuple(arm_point(0.040, 0.024, -0.010)), (0.012, 0.012, 0.012), 1.0),  # root of the thumb
+    ((0.080, 0.018, 1.402), (0.008, 0.010, 0.008), 0.7),  # below the ear
     ((0.000, 0.060, 1.365), (0.060, 0.050, 0.014), 0.8),
 )
 

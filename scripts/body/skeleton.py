@@ -19,7 +19,7 @@ WRIST = ELBOW + LOWER_ARM_M * ARM_AXIS
 HIP, KNEE, ANKLE = np.array([0.078, 0.005, 0.815]), np.array([0.086, -0.002, 0.445]), np.array([0.092, 0.014, 0.078])
 BALL, TOE_TIP = np.array([0.099, -0.092, 0.022]), np.array([0.102, -0.150, 0.016])
 EYE = np.array([0.0385, -0.050, CHIN_Z + 0.112])  # where the opening lies on the face; y only starts the pocket
-EYE_PIVOT = np.array([0.0351, -0.0668, CHIN_Z + 0.112])  # middle of the flat eyeball
+EYE_PIVOT = np.array([0.0341, -0.0677, CHIN_Z + 0.1138])  # middle of the flat eyeball
 
 # finger: root (arm frame: along, front, top, from the wrist), lengths of the three bones, direction (along, front, top)
 FINGERS = {
