@@ -15,7 +15,8 @@ from pipeline.errors import StageError
 from stages.artifacts.cameras import Camera
 
 ROUNDS = (48, 64)  # cells along the longest side while the box shrinks
-LEAST_SEEN = 0.3  # share of the views that must see a point for it to be part of the scene
+LEAST_SEEN = 0.25  # share of the views that must see a point for it to be part of the scene
+CORE_SEEN = 0.75  # of the most that any point is seen: each connected part of the scene reaches such a point
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,14 @@ def _carve(box: Box, resolution: int, silhouettes: Sequence[Silhouette], toleran
             f"the masks of the {len(silhouettes)} views have no volume in common: the cameras do not belong to these pictures, "
             "or the masks are empty or inverted. Check transforms.json (OpenGL axes) and the alpha of the pictures."
         )
-    return kept.reshape(points.shape[:3])
+    return _anchored(kept.reshape(points.shape[:3]), seen.reshape(points.shape[:3]))
+
+
+def _anchored(kept: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """``kept`` without the pieces that lie where few cameras look: there, few masks speak against them."""
+    label, _ = ndimage.label(kept, np.ones((3, 3, 3)))
+    core = np.unique(label[kept & (seen >= CORE_SEEN * seen[kept].max())])
+    return np.isin(label, core[core > 0])
 
 
 def _first_box(cameras: Sequence[Camera]) -> Box:
