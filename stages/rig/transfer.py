@@ -1,7 +1,7 @@
 """Skin weights carried from the posed body to another surface in the same pose.
 
 The body's weights are believed where the surface lies close to the body, faces the same way, and neighbours on the surface have
-neighbours on the body; elsewhere - cloth that stands off, webs between limbs - they are inpainted. Hair has a rule of its own.
+neighbours on the body; elsewhere - cloth that stands off, webs between limbs - they are inpainted. Hair and skirts have rules of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from stages.rig.closest import Closest, closest_points
 from stages.rig.hair import find_hair, hair_weights
 from stages.rig.inpaint import components_of, edges_of, inpaint
 from stages.rig.settings import RigSettings
+from stages.rig.skirt import skirt_share, skirt_weights
 
 # A pair of neighbours whose closest points lie further apart than this many edge lengths (and a centimetre) crosses a gap.
 _STRETCH, _SLACK_M = 3.0, 0.01
@@ -47,6 +48,10 @@ def transfer_weights(
     wanted = np.where(
         (confidence > 0)[:, None], near.interpolate(posed.weights, posed.t_pos_idx), anyhow.interpolate(posed.weights, posed.t_pos_idx)
     )
+    skirt = skirt_share(v_pos, t_pos_idx, anyhow, posed)[:, None]
+    if skirt.any():
+        wanted = (1 - skirt) * wanted + skirt * skirt_weights(v_pos, posed.skeleton)
+        confidence = np.maximum(confidence, skirt[:, 0])
     hair = np.zeros(len(v_pos), bool) if v_rgb is None else find_hair(v_rgb, t_pos_idx, anyhow, posed)
     wanted[hair] = hair_weights(v_pos[hair], posed.skeleton)
     confidence[hair] = 1.0

@@ -46,7 +46,7 @@ def test_a_thicker_body_on_another_grid() -> None:
 
 def test_legs_under_a_skirt_move_apart_and_the_skirt_is_shared_evenly() -> None:
     v_pos, triangles = skirted()
-    skinning, transfer = bind(v_pos, triangles, body(), body(), STILL, RigSettings())
+    skinning, _ = bind(v_pos, triangles, body(), body(), STILL, RigSettings())
     left = [skeleton().index(n) for n in ("leftUpperLeg", "leftLowerLeg", "leftFoot")]
     right = [skeleton().index(n) for n in ("rightUpperLeg", "rightLowerLeg", "rightFoot")]
     dense = np.zeros((len(v_pos), len(STILL)))
@@ -56,10 +56,11 @@ def test_legs_under_a_skirt_move_apart_and_the_skirt_is_shared_evenly() -> None:
     assert lw[shins & (v_pos[:, 0] > 0)].min() > 0.97 and rw[shins & (v_pos[:, 0] < 0)].min() > 0.97
     hem = (v_pos[:, 2] > 0.55) & (v_pos[:, 2] < 0.6) & (np.linalg.norm(v_pos[:, :2], axis=-1) > 0.2)
     front = hem & (np.abs(v_pos[:, 0]) < 0.02)
-    assert transfer.confidence[hem].max() < 0.2 and front.sum() > 4
+    assert front.sum() > 4
     np.testing.assert_allclose(lw[front], rw[front], atol=0.15)
     side = hem & (v_pos[:, 0] > 0.2)
     assert (lw[side] > rw[side] + 0.15).all()
+    assert dense[hem, skeleton().index("hips")].min() > 0.3  # the skirt does not simply stick to the legs
     arms = [j for j, n in enumerate(skeleton().names) if "Arm" in n or "Hand" in n or "Shoulder" in n]
     assert dense[hem][:, arms].max() < 0.02
 
