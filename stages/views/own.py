@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.stage import StageContext
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.views import ViewSet, write_view_cameras
+from stages.views.thumbnails import thumbnails
 
 SHEET_LIMIT = 64
 
@@ -29,5 +30,5 @@ def adopt(folder: Path, context: StageContext) -> ViewSet:
     write_view_cameras(context.out, theirs.cameras, extras)
     views = ViewSet.open(context.out)
     shown = views.names[:SHEET_LIMIT]
-    write_png(context.out / "preview" / "contact_sheet.png", contact_sheet([views.image(n) for n in shown], 8, shown))
+    write_png(context.out / "preview" / "contact_sheet.png", contact_sheet(thumbnails(map(views.image, shown), len(shown)), 8, shown))
     return views

@@ -23,6 +23,7 @@ from stages.views.prompts import fitted, frame_prompt
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
 from stages.views.text import embed, fits
+from stages.views.thumbnails import thumbnails
 from stages.views.vocabulary import word_notices
 from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
 from third_party import models
@@ -198,9 +199,10 @@ def _write_description(
 
 
 def _write_preview(views: ViewSet, glimpses: dict[int, Tensor], networks: Networks, preview: Path) -> None:
-    write_png(preview / "contact_sheet.png", contact_sheet([views.image(n) for n in views.names], 8, views.names))
+    write_png(preview / "contact_sheet.png", contact_sheet(thumbnails(map(views.image, views.names), len(views.names)), 8, views.names))
     if glimpses:
-        strip = [[decode(networks, latent) for latent in glimpses[step]] for step in sorted(glimpses)]
-        labels = [f"step {step + 1}" for step in sorted(glimpses)]
-        rows = [picture for row in zip(*strip, strict=True) for picture in row]
-        write_png(preview / "denoising.png", contact_sheet(rows, len(strip), labels * (len(rows) // len(strip))))
+        steps = sorted(glimpses)
+        count = len(steps) * len(glimpses[steps[0]])
+        pictures = (decode(networks, glimpses[step][row]) for row in range(count // len(steps)) for step in steps)
+        labels = [f"step {step + 1}" for step in steps] * (count // len(steps))
+        write_png(preview / "denoising.png", contact_sheet(thumbnails(pictures, count), len(steps), labels))

@@ -1,0 +1,136 @@
+"""What painting costs: network evaluations per view and step, seconds, and peak memory as the number of views grows.
+
+    python -m scripts.bench.views_cost --views 12 24 48 --steps 3
+
+Each number of views runs in a process of its own, whose peak resident memory is read at its end. The networks are those of
+``--model`` (default: the embedded ones if they are here, else the same shapes with random weights: the cost is the same).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.machine import cores
+from pipeline.progress import SilentProgress
+from stages.artifacts.cameras import ring
+from stages.artifacts.conditions import ConditionSet, write_cameras
+from stages.artifacts.images import write_png
+from stages.views.settings import ControlNetSettings, ViewsSettings
+
+WIDTH, HEIGHT = 288, 384
+SEED = 0
+
+
+def synthetic_conditions(folder: Path, views: int) -> ConditionSet:
+    """A body ring of three quarters of ``views`` and a head ring of the rest, with coloured noise for parts pictures."""
+    head = views // 4
+    rings = {
+        "body": ring("body", views - head, np.array([0.0, 0.0, 0.8]), 4.0, 0.0, 800.0, WIDTH, HEIGHT),
+        "head": ring("head", head, np.array([0.0, 0.0, 1.4]), 4.0, 0.0, 2500.0, WIDTH, HEIGHT),
+    }
+    rng = np.random.default_rng(SEED)
+    for camera in (camera for cameras in rings.values() for camera in cameras):
+        blocks = rng.integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8)
+        write_png(folder / "parts" / f"{camera.name}.png", blocks.repeat(16, 0).repeat(16, 1))
+    write_cameras(folder, rings, "parts")
+    return ConditionSet.open(folder)
+
+
+def random_model(folder: Path) -> Path:
+    """Untrained networks of the embedded models' shapes, in their layout."""
+    from scripts.generator.captions import vocabulary
+    from scripts.train import architecture
+    from scripts.train.vocabulary import build_tokenizer
+
+    tokenizer = build_tokenizer(vocabulary(), folder / "tokenizer")
+    architecture.text_encoder(tokenizer).save_pretrained(folder / "text_encoder")
+    architecture.autoencoder().save_pretrained(folder / "vae")
+    architecture.unet().save_pretrained(folder / "unet")
+    architecture.controlnet().save_pretrained(folder / "controlnet-parts")
+    architecture.scheduler().save_pretrained(folder / "scheduler")
+    return folder
+
+
+class CountingProgress(SilentProgress):
+    """Notes when the denoising began and ended."""
+
+    def __init__(self) -> None:
+        self.began: dict[str, float] = {}
+
+    def start(self, label: str, total: int) -> None:
+        self.began[label] = time.monotonic()
+
+
+def measure(model: Path, views: int, steps: int, window: str, chunk: int, threads: int, folder: Path) -> dict[str, Any]:
+    """Paint ``views`` views in this process; figures as a JSON-ready dictionary."""
+    from pipeline.runner import run_stage
+    from stages.views import STAGE, ViewsInputs
+    from stages.views.denoise import Denoiser
+
+    evaluated: list[int] = []
+    chunk_of = Denoiser._chunk
+
+    def counted(self: Denoiser, *arguments: Any) -> Any:
+        before = self.evaluations
+        result = chunk_of(self, *arguments)
+        evaluated.append(self.evaluations - before)
+        return result
+
+    Denoiser._chunk = counted  # type: ignore[method-assign]
+    settings = ViewsSettings(
+        prompt="a girl with long pink hair", model=str(model), steps=steps, window=window, chunk=chunk,
+        controlnets=(ControlNetSettings(model=str(model / "controlnet-parts"), kind="parts"),),
+    )
+    conditions = synthetic_conditions(folder / "conditions", views)
+    progress = CountingProgress()
+    run_stage(STAGE, settings, ViewsInputs(conditions), folder / "out", threads=threads, progress=progress)
+    denoising_s = progress.began["decoding"] - progress.began["denoising"]
+    return {
+        "views": views, "steps": steps, "window": window,
+        "evaluations_per_view_and_step": sum(evaluated) / (views * steps),
+        "denoising_ms_per_view_and_step": round(1000 * denoising_s / (views * steps), 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+def main() -> None:
+    """Command line; ``--alone`` is the child process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--views", type=int, nargs="+", default=[12, 24, 48])
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--window", choices=("sliding", "none", "full"), default="sliding")
+    parser.add_argument("--chunk", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--alone", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if options.alone:
+            print(json.dumps(measure(options.model, options.views[0], options.steps, options.window, options.chunk, options.threads, folder)))
+            return
+        embedded = Path(__file__).resolve().parents[2] / "third_party" / "embedded"
+        model = options.model or (embedded if (embedded / "unet").is_dir() else random_model(folder / "model"))
+        rows = []
+        for views in options.views:
+            command = [sys.executable, "-m", "scripts.bench.views_cost", "--alone", "--model", str(model), "--views", str(views),
+                       "--steps", str(options.steps), "--window", options.window, "--chunk", str(options.chunk),
+                       "--threads", str(options.threads)]
+            rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
+            print(json.dumps(rows[-1]), flush=True)
+        peaks = [row["peak_mb"] for row in rows]
+        print(json.dumps({"peak_memory_spread": round(max(peaks) / min(peaks) - 1, 4)}))
+
+
+if __name__ == "__main__":
+    main()
