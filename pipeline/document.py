@@ -65,7 +65,7 @@ class Document:
         self._mark(location, place)
 
     def overlaid(self, over: Document) -> Document:
-        """This document with ``over`` laid on it: sections are merged, everything else is replaced."""
+        """This document with ``over`` laid on it: sections are merged, everything else (and what is written ``{}``) is replaced."""
         merged = Document(_copy(self.values), dict(self.keys), dict(self.items), over.start)
         merged._lay(over, ())
         return merged
@@ -74,7 +74,7 @@ class Document:
         for name, value in _at(over.values, at).items():
             location = (*at, name)
             mine = _at(self.values, at).get(name)
-            if isinstance(value, dict) and isinstance(mine, dict):
+            if isinstance(value, dict) and isinstance(mine, dict) and (value or not at):  # a `{}` inside a section means: none
                 self.keys[location], self.items[location] = over.keys[location], over.items[location]
                 self._lay(over, location)
                 continue

@@ -137,6 +137,17 @@ def test_profiles_lie_under_the_yaml_and_their_mistakes_are_theirs(tmp_path: Pat
         "c.yaml:3:10: profile: expected one of broken, embedded, got 'embeded'; did you mean 'embedded'?"]
 
 
+def test_documents_merge_by_section_and_an_empty_mapping_means_none(tmp_path: Path) -> None:
+    from pipeline.document import read_yaml
+
+    (tmp_path / "low.yaml").write_text("s: {a: 1, words: {x: 1}, list: [1, 2]}\nt: {b: 1}\n")
+    (tmp_path / "high.yaml").write_text("s:\n  list: [3]\n  words: {}\nt: {}\n")
+    merged = read_yaml(tmp_path / "low.yaml").overlaid(read_yaml(tmp_path / "high.yaml"))
+    assert merged.values == {"s": {"a": 1, "words": {}, "list": [3]}, "t": {"b": 1}}
+    assert str(merged.place(("s", "list", 0))).endswith("high.yaml:2:10") and str(merged.place(("s", "a"))).endswith("low.yaml:1:8")
+    assert ("s", "list", 1) not in merged.items
+
+
 def test_the_command_line_wins_and_is_checked_alike(tmp_path: Path) -> None:
     config = read(tmp_path, HEAD + "count: {steps: 9}\n", ("count.steps", "3"), ("glue.formats", "[txt, md]"), ("prompt", "a: b"))
     assert (config.stages["count"].steps, config.stages["glue"].formats, config.stages["words"].prompt) == (3, ["txt", "md"], "a: b")
