@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import PipelineError, StageError
+from stages.artifacts.body import skin
 from stages.artifacts.cameras import Camera
 from stages.artifacts.glb_reader import GlbScene, dense_weights, read_glb
 from stages.artifacts.images import contact_sheet, read_srgb, write_png
-from stages.artifacts.body import skin
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rendering.viewpoint import looking_at, turntable
 from third_party.blender.provision import BlenderProgram, find_blender

@@ -33,7 +33,8 @@ class ExportSet:
 
     @cached_property
     def listing(self) -> Mapping[str, Any]:
-        """``name``, ``files`` (all names, in the order written), ``rigged``, ``triangles``, ``vertices``, ``joints``, ``texture_px``, ``height_m``."""
+        """``name``, ``files`` (all names, in the order written), ``rigged``, and the figures of the mesh: ``triangles``, ``vertices``,
+        ``joints``, ``texture_px``, ``height_m``."""
         try:
             return json.loads((self.folder / LISTING).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

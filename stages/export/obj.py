@@ -20,12 +20,12 @@ def write_obj(
         (folder / file).write_bytes(png)
     (folder / f"{name}.mtl").write_text(_mtl(name), encoding="utf-8")
     lines = [f"mtllib {name}.mtl", f"o {name}"]
-    lines += ["v %.6f %.6f %.6f" % tuple(p) for p in z_up_to_y_up(v_pos).tolist()]
-    lines += ["vt %.6f %.6f" % tuple(p) for p in v_tex.tolist()]
-    lines += ["vn %.5f %.5f %.5f" % tuple(p) for p in z_up_to_y_up(v_nrm).tolist()]
+    lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in z_up_to_y_up(v_pos).tolist()]
+    lines += [f"vt {u:.6f} {v:.6f}" for u, v in v_tex.tolist()]
+    lines += [f"vn {x:.5f} {y:.5f} {z:.5f}" for x, y, z in z_up_to_y_up(v_nrm).tolist()]
     lines += [f"usemtl {name}", "s 1"]
-    corners = np.stack([t_pos_idx, t_tex_idx, t_pos_idx], -1).reshape(-1, 9) + 1
-    lines += ["f %d/%d/%d %d/%d/%d %d/%d/%d" % tuple(c) for c in corners.tolist()]
+    corners = np.stack([t_pos_idx, t_tex_idx], -1).reshape(-1, 6) + 1
+    lines += [f"f {a}/{ta}/{a} {b}/{tb}/{b} {c}/{tc}/{c}" for a, ta, b, tb, c, tc in corners.tolist()]
     (folder / f"{name}.obj").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [f"{name}.obj", f"{name}.mtl", *pictures]
 

@@ -43,7 +43,8 @@ def _limited(path: Path, limit_px: int, normal: bool) -> bytes:
 def reduce_picture(image: np.ndarray, limit_px: int) -> np.ndarray:
     """(H, W, C) averaged down so that its longer side is ``limit_px``; each new pixel is the mean of the area that it covers."""
     scale = limit_px / max(image.shape[:2])
-    return _reduce_rows(_reduce_rows(image, max(1, round(image.shape[0] * scale))).swapaxes(0, 1), max(1, round(image.shape[1] * scale))).swapaxes(0, 1)
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return _reduce_rows(_reduce_rows(image, height).swapaxes(0, 1), width).swapaxes(0, 1)
 
 
 def _reduce_rows(image: np.ndarray, rows: int) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Pictures of a mesh for people: unlit texture, grey clay, wires over clay, colours of vertices; supersampled, on white. Nothing here is differentiable."""
+"""Pictures of a mesh for people: unlit texture, grey clay, wires over clay, colours of vertices; supersampled, on white.
+
+Nothing here is differentiable.
+"""
 
 from __future__ import annotations
 

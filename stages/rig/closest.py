@@ -16,7 +16,8 @@ _LEAF = 8
 
 @dataclass(frozen=True)
 class Closest:
-    """For each query: ``triangle`` (N,) int64, -1 where none was allowed; ``bary`` (N, 3); ``point`` (N, 3); ``distance`` (N,) metres, inf where none."""
+    """For each query: ``triangle`` (N,) int64, -1 where none was allowed; ``bary`` (N, 3); ``point`` (N, 3); ``distance`` (N,) metres,
+    inf where there is none."""
 
     triangle: np.ndarray
     bary: np.ndarray

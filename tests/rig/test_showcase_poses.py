@@ -20,7 +20,8 @@ def directions(bones) -> np.ndarray:
 @pytest.mark.parametrize("pose", POSES)
 def test_poses_keep_bone_lengths_and_do_not_depend_on_the_rest_pose(pose: str) -> None:
     rest = skeleton()
-    other = rest.posed(rest.joint_transforms({"leftUpperArm": axis_angle_wxyz(np.array([0, 1.0, 0]), 40), "rightUpperLeg": axis_angle_wxyz(np.array([1.0, 0, 0]), 30)}))
+    turns = {"leftUpperArm": axis_angle_wxyz(np.array([0, 1.0, 0]), 40), "rightUpperLeg": axis_angle_wxyz(np.array([1.0, 0, 0]), 30)}
+    other = rest.posed(rest.joint_transforms(turns))
     posed = [bones.posed(bones.joint_transforms(showcase_pose(bones, pose))) for bones in (rest, other)]
     np.testing.assert_allclose(np.linalg.norm(posed[0].tails - posed[0].heads, axis=-1), np.linalg.norm(rest.tails - rest.heads, axis=-1))
     limbs = [j for j, n in enumerate(rest.names) if n.endswith(("UpperArm", "LowerArm", "Hand"))]

@@ -113,4 +113,5 @@ def test_sparse_skinning_equals_dense() -> None:
     b = body()
     transforms = skeleton().joint_transforms({"spine": axis_angle_wxyz(np.array([1.0, 0, 0]), 40)})
     order = np.argsort(-b.weights, -1)
-    np.testing.assert_allclose(skin_sparse(b.v_pos, order, np.take_along_axis(b.weights, order, -1), transforms), skin(b.v_pos, b.weights, transforms))
+    sparse = skin_sparse(b.v_pos, order, np.take_along_axis(b.weights, order, -1), transforms)
+    np.testing.assert_allclose(sparse, skin(b.v_pos, b.weights, transforms))
