@@ -2,7 +2,7 @@
 
 ``python -m scripts.bench.evaluate_mesh mesh.glb views/ --truth truth.npz`` (arrays ``v_pos``, ``t_pos_idx``). Definitions:
 
-- figure PSNR: sRGB, over the union of both silhouettes dilated by 4 px, white behind; the mesh as re-imported from its GLB.
+- figure PSNR: as ``stages.artifacts.scores``, of the mesh as re-imported from its GLB, drawn with 16 samples a pixel.
 - Chamfer: mean distance from 100,000 area-weighted samples of one surface to the other *surface*, both ways averaged, as a share of the
   truth's bounding-box diagonal. Only samples that can be seen from outside count, and only faces that can be seen are aimed at.
 - F@0.5%: harmonic mean of the shares of those samples within 0.5 % of the diagonal.
@@ -23,6 +23,7 @@ from scipy import ndimage
 from scripts.bench.machine import report
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.glb_reader import read_glb
+from stages.artifacts.scores import figure_region, gradient_energy_ratio, on_white, psnr
 from stages.artifacts.views import ViewSet
 from stages.mesh.repair import face_areas, is_edge_manifold
 from stages.rendering.picture import Surface, draw
@@ -31,7 +32,6 @@ from stages.rig.closest import closest_points
 
 SAMPLES = 100_000
 WITHIN = 0.005
-DILATION_PX = 4
 DIRECTIONS = [(22.5 * i + elevation / 4, elevation) for elevation in (-20, 10, 40) for i in range(16)]
 DEPTH_PX = 1024
 
@@ -43,16 +43,8 @@ def imported(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     scene = read_glb(path)
     part = scene.parts[0]
     material = scene.materials[part.material]
-    kd = np.asarray(Image.open(io.BytesIO(material.kd_image)).convert("RGB"))
+    kd = np.asarray(Image.open(io.BytesIO(material.kd_png)).convert("RGB"))
     return part.v_pos, part.t_pos_idx, part.v_tex, kd
-
-
-def figure_psnr(drawn: np.ndarray, drawn_alpha: np.ndarray, view: np.ndarray) -> tuple[float, float]:
-    """(over the figure, over the whole picture) in dB of ``drawn`` (H, W, 3) on white against an RGBA ``view``."""
-    alpha = view[..., 3:]
-    error = ((drawn - (view[..., :3] * alpha + 1 - alpha)) ** 2).mean(-1)
-    figure = ndimage.binary_dilation((drawn_alpha > 0) | (alpha[..., 0] > 0), np.ones((3, 3)), iterations=DILATION_PX)
-    return tuple(float(-10 * np.log10(max(e, 1e-10))) for e in (error[figure].mean(), error.mean()))
 
 
 def picture_scores(path: Path, views: ViewSet) -> dict[str, float]:
@@ -62,11 +54,25 @@ def picture_scores(path: Path, views: ViewSet) -> dict[str, float]:
     scores: dict[str, list[float]] = {}
     for name, camera in zip(views.names, views.cameras, strict=True):
         drawn = draw(surface, v_pos, camera, supersample=4) / 255.0
-        figure, whole = figure_psnr(drawn, coverage(v_pos, faces, camera), views.image(name))
-        scores.setdefault("psnr_db", []).append(figure)
-        scores.setdefault(f"psnr_{name.split('_')[0]}_db", []).append(figure)
-        scores.setdefault("psnr_whole_picture_db", []).append(whole)
+        add_scores(scores, name, views.image(name), drawn, coverage(v_pos, faces, camera))
     return {key: float(np.mean(values)) for key, values in scores.items()}
+
+
+def add_scores(scores: dict[str, list[float]], name: str, view: np.ndarray, drawn: np.ndarray, covered: np.ndarray) -> None:
+    """Scores of ``drawn`` (H, W, 3), on white, against an RGBA ``view`` called ``name``, appended to ``scores``."""
+    picture = np.concatenate([drawn, covered[..., None]], -1)
+    region = figure_region(view[..., 3], picture[..., 3])
+    figure = psnr(on_white(view)[region], drawn[region])
+    scores.setdefault("psnr_db", []).append(figure)
+    scores.setdefault(f"psnr_{name.split('_')[0]}_db", []).append(figure)
+    scores.setdefault("psnr_whole_picture_db", []).append(psnr(on_white(view), drawn))
+    scores.setdefault("gradient_energy_ratio", []).append(gradient_energy_ratio(view, opaque(drawn, covered)))
+
+
+def opaque(drawn: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """RGBA (H, W, 4) that shows ``drawn`` unchanged over white and whose alpha still says where the figure is."""
+    alpha = np.where(covered, 1.0, 1e-3)[..., None]
+    return np.concatenate([1 - (1 - drawn) / alpha, alpha], -1)
 
 
 def coverage(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:

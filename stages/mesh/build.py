@@ -66,7 +66,7 @@ def fixed_topology(
     curve = implicit.fit(state, observed, rasterizer, settings, context)
     v_fine, _, tri = (x.detach().numpy() for x in state.surface())
     if len(tri) == 0:
-        raise StageError("the field holds no surface: lower mesh.density_level, or look at the field's video")
+        raise StageError("the first pass left no surface: lower mesh.sdf_rate or mesh.sdf_regulariser, or look at the masks")
     context.progress.start("repair, decimate, unwrap, project", 4)
     v_fine, t_fine = repaired(v_fine, tri)
     context.progress.advance()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from pipeline.errors import StageError
 from stages.artifacts.field import FieldGrid
 
 SOFTNESS = 0.6  # width, in cells of the field, over which the step from empty to full is smoothed
@@ -33,8 +34,13 @@ def signed_distance(density: np.ndarray, level: float, cell_m: float) -> np.ndar
 
 
 def figure_box(field: FieldGrid, level: float, margin_cells: float = 3.0) -> np.ndarray:
-    """(2, 3) world corners of the box round everything denser than ``level``."""
+    """(2, 3) world corners of the box round everything denser than ``level``. Raises ``StageError`` if nothing is."""
     index = np.argwhere(np.asarray(field.density, np.float32) > level)
+    if len(index) == 0:
+        raise StageError(
+            f"the field holds no surface: nothing in it is denser than {level:g} per metre. Lower mesh.density_level, or look at "
+            "the field's video and at the masks"
+        )
     low, high = index.min(0) - margin_cells, index.max(0) + margin_cells
     corners = np.stack([low, high]) @ field.grid2world[:3, :3].T + field.grid2world[:3, 3]
     return np.stack([corners.min(0), corners.max(0)])

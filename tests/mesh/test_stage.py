@@ -1,0 +1,158 @@
+"""The stage end to end on a ball: files, shape, colours, resuming, light."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import ArtifactError, StageError
+from stages.artifacts.field import FieldGrid
+from stages.artifacts.mesh import MeshAsset
+from stages.mesh import STAGE, implicit, refine
+from stages.mesh.observed import observe, view_order
+from stages.mesh.repair import is_edge_manifold
+from stages.mesh.settings import MeshSettings
+from stages.mesh.warm import RADIUS_M, SETTINGS, Silent, ball_views, make
+
+PAYLOAD = ("mesh.safetensors", "kd.png", "ks.png", "normal.png", "mesh.glb", "metrics.json")
+LONGER = SETTINGS.model_copy(update={"implicit_steps": 12, "surface_steps": 12})
+
+
+@pytest.fixture(scope="module")
+def asset(tmp_path_factory: pytest.TempPathFactory) -> MeshAsset:
+    return make(tmp_path_factory.mktemp("ball"), LONGER)
+
+
+def test_artifact_is_valid_closed_and_the_ball(asset: MeshAsset) -> None:
+    asset.validate()
+    mesh = MeshAsset.open(asset.folder).mesh
+    assert is_edge_manifold(mesh.t_pos_idx) and asset.metrics["pieces"] == 1
+    assert len(mesh.t_pos_idx) <= 500  # fewer would be slivers
+    r = np.linalg.norm(mesh.v_pos, axis=1)
+    assert abs(r.mean() - RADIUS_M) < 0.01 and r.std() < 0.01
+    outward = (mesh.v_nrm * mesh.v_pos).sum(1) / r
+    assert outward.min() > 0.8
+
+
+def test_colours_are_those_of_the_views(asset: MeshAsset) -> None:
+    mesh = asset.mesh
+    size = mesh.kd.shape[0]
+    middle = mesh.v_tex[mesh.t_tex_idx].mean(1)
+    colour = mesh.kd[np.clip(((1 - middle[:, 1]) * size).astype(int), 0, size - 1), np.clip((middle[:, 0] * size).astype(int), 0, size - 1)]
+    place = mesh.v_pos[mesh.t_pos_idx].mean(1)
+    truth = 0.5 + 0.4 * place / np.linalg.norm(place, axis=1, keepdims=True)
+    side = np.abs(place[:, 2]) < 0.4
+    assert np.abs(colour - truth)[side].mean() < 0.03
+
+
+def test_previews_are_there_and_curves_are_curves(asset: MeshAsset) -> None:
+    names = {p.name for p in (asset.folder / "preview").iterdir()}
+    assert {"turnaround.png", "beside_views.png", "uv_atlas.png", "surface_and_texture.json", "implicit_surface.json"} <= names
+    curve = json.loads((asset.folder / "preview" / "implicit_surface.json").read_text())
+    assert curve["x"] == list(range(1, 13)) and all(len(s) == 12 for s in curve["series"].values())
+
+
+class Killed(Exception):
+    """What stands for kill -9 here."""
+
+
+class DiesAt(Silent):
+    """Raises at one step of one pass."""
+
+    def __init__(self, label: str, step: int) -> None:
+        self.label, self.step, self.now, self.count = label, step, "", 0
+
+    def start(self, label: str, total: int) -> None:
+        self.now, self.count = label, 0
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        self.count += steps
+        if self.now == self.label and self.count >= self.step:
+            raise Killed
+
+
+@pytest.mark.parametrize("where", [("implicit surface", 7), ("surface and texture", 5), ("repair, decimate, unwrap, project", 2)])
+def test_resumed_stage_ends_in_the_same_bytes(
+    asset: MeshAsset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[str, int]
+) -> None:
+    from pipeline.checkpoint import Checkpoint
+    from stages.mesh import warm
+
+    monkeypatch.setattr(Checkpoint, "due", lambda self, seconds=5.0: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(warm, "Silent", lambda: DiesAt(*where))
+        with pytest.raises(Killed):
+            make(tmp_path, LONGER)
+    again = make(tmp_path, LONGER)
+    for name in PAYLOAD:
+        assert (again.folder / name).read_bytes() == (asset.folder / name).read_bytes(), name
+
+
+def test_states_of_both_passes_survive_saving(tmp_path: Path) -> None:
+    from stages.mesh.tetrahedra import band_grid
+
+    axis = np.arange(12) * 0.1 - 0.55
+    sdf = np.linalg.norm(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1), axis=-1) - 0.4
+    grid, values = band_grid(sdf, np.full(3, -0.55), 0.1, 2.0)
+    fresh = lambda: implicit.ImplicitSurface.start(grid, values, np.zeros((len(values), 3)), SETTINGS)  # noqa: E731
+    first = fresh()
+    first.sdf.grad, first.move.grad, first.rgb.grad = (torch.randn_like(x) for x in (first.sdf, first.move, first.rgb))
+    first.optimiser.step()
+    first.step = 3
+    first.save(tmp_path / "s.npz")
+    second = fresh().load(tmp_path / "s.npz")
+    assert second.step == 3
+    for state in (first, second):
+        state.sdf.grad, state.move.grad, state.rgb.grad = (torch.ones_like(x) for x in (state.sdf, state.move, state.rgb))
+        state.optimiser.step()
+    assert torch.equal(first.sdf, second.sdf) and torch.equal(first.move, second.move)
+
+
+def test_field_without_a_surface_says_what_to_do(tmp_path: Path) -> None:
+    from stages.mesh import warm
+
+    FieldGrid.write(tmp_path / "field", np.zeros((8, 8, 8)), np.zeros((8, 8, 8, 3)), np.eye(4))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StageError, match="field holds no surface"):
+        patch.setattr(warm, "ball_field", lambda folder: FieldGrid.open(folder))
+        make(tmp_path)
+
+
+def test_damaged_artifacts_are_named(asset: MeshAsset, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"there is no mesh\.safetensors"):
+        MeshAsset.open(tmp_path)
+    for name in PAYLOAD:
+        (tmp_path / name).write_bytes((asset.folder / name).read_bytes())
+    MeshAsset.open(tmp_path).validate()
+    (tmp_path / "ks.png").unlink()
+    with pytest.raises(ArtifactError, match=r"there is no ks\.png"):
+        MeshAsset.open(tmp_path).validate()
+
+
+def test_smoothing_solver_inverts_its_matrix() -> None:
+    faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    solve = refine.smoothing_solver(faces, 4, 2.0)
+    laplacian = 4 * np.eye(4) - np.ones((4, 4))
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    np.testing.assert_allclose(solve(x), np.linalg.solve(np.eye(4) + 2 * laplacian, x))
+
+
+def test_every_view_comes_before_any_comes_again(tmp_path: Path) -> None:
+    order = view_order(10, 3, 10, 0)
+    assert order.shape == (10, 3) and sorted(order.ravel()[:10]) == list(range(10))
+    np.testing.assert_array_equal(order, view_order(10, 3, 10, 0))
+    assert [len(o.cameras) for o in observe(ball_views(tmp_path))] == [8]
+
+
+def test_lit_views_give_a_surface_too(tmp_path: Path) -> None:
+    asset = make(tmp_path, SETTINGS.model_copy(update={"lighting": "environment"}))
+    asset.validate()
+
+
+def test_stage_and_settings() -> None:
+    assert STAGE.name == "mesh" and STAGE.output is MeshAsset and STAGE.settings is MeshSettings
+    assert all(field.description for field in MeshSettings.model_fields.values())
+    assert [c.name for c in STAGE.capabilities(MeshSettings())] == ["rasterizer"]

@@ -1,0 +1,165 @@
+"""Unwrapping, texels, projection, normals, light."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from stages.artifacts.cameras import ring
+from stages.mesh.light import separated
+from stages.mesh.normals import baked_normal_map, tangents, vertex_normals
+from stages.mesh.observed import Observed, close_ups
+from stages.mesh.paint import painted
+from stages.mesh.texels import texels_of
+from stages.mesh.unwrap import unwrap
+from stages.rendering.clip import view_clip_matrices
+from stages.rendering.shading import irradiance, to_linear, to_srgb
+from stages.rendering.zbuffer import interpolate, rasterize
+
+
+@pytest.fixture(scope="module")
+def ball() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A unit-ish sphere with charts: v_pos, faces, v_tex, t_tex_idx."""
+    m = trimesh.creation.icosphere(subdivisions=3, radius=0.5)
+    v, f = np.asarray(m.vertices, np.float32), np.asarray(m.faces, np.int32)
+    return v, f, *unwrap(v, f, 256)
+
+
+def overlap(v_tex: np.ndarray, t_tex_idx: np.ndarray, size: int) -> int:
+    """Texel centres inside more than one triangle, by brute force."""
+    x, y = np.meshgrid((np.arange(size) + 0.5) / size, (np.arange(size) + 0.5) / size)
+    count = np.zeros((size, size), int)
+    for a, b, c in v_tex[t_tex_idx].astype(np.float64):
+        s = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
+        count += np.all([k > 1e-9 for k in s], 0) | np.all([k < -1e-9 for k in s], 0)
+    return int((count > 1).sum())
+
+
+def test_charts_do_not_overlap_and_fill_the_square(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    assert v_tex.min() >= 0 and v_tex.max() <= 1 and len(t_tex_idx) == len(f)
+    assert overlap(v_tex, t_tex_idx, 128) == 0
+    assert len(texels_of(v_tex, t_tex_idx, 256, border_px=0).place) > 0.3 * 256**2
+
+
+def test_texture_corners_belong_to_their_positions(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    owner = np.full(len(v_tex), -1)
+    owner[t_tex_idx.ravel()] = f.ravel()
+    np.testing.assert_array_equal(owner[t_tex_idx], f)
+
+
+def test_detailed_faces_get_more_texels() -> None:
+    m = trimesh.creation.icosphere(subdivisions=3, radius=0.5)
+    v, f = np.asarray(m.vertices), np.asarray(m.faces, np.int32)
+    top = v[f].mean(1)[:, 2] > 0
+    v_tex, t = unwrap(v, f, 256, top, 3.0)
+    p = v_tex[t].astype(np.float64)
+    e, g = p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]
+    area = np.abs(e[:, 0] * g[:, 1] - e[:, 1] * g[:, 0])
+    assert area[top].sum() / area[~top].sum() == pytest.approx(3.0, rel=0.15)
+    assert overlap(v_tex, t, 128) == 0
+
+
+def test_texels_lie_on_the_surface_and_fill_their_neighbourhood(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    texels = texels_of(v_tex, t_tex_idx, 256, border_px=2)
+    r = np.linalg.norm(texels.carry(v, f), axis=1)
+    assert np.abs(r - 0.5).max() < 0.02
+    picture = texels.picture(np.ones((len(texels.place), 3), np.float32))
+    assert (picture == 1).all()
+
+
+def views_of(v: np.ndarray, f: np.ndarray, colour, count: int = 10) -> Observed:
+    """Pictures of a mesh whose colour is a function of position."""
+    cameras = ring("t", count, np.zeros(3), 3.0, 0.0, 260.0, 96, 96)
+    images = []
+    for c in cameras:
+        clip = np.concatenate([v, np.ones((len(v), 1))], 1) @ c.w2clip().T
+        ids, bary, _ = rasterize(clip, f, 96, 96)
+        images.append(np.concatenate([colour(interpolate(v, f, ids, bary)), (ids >= 0)[..., None]], -1) * (ids >= 0)[..., None])
+    stack = torch.tensor(np.stack(images), dtype=torch.float32)
+    return Observed(cameras, stack[..., :3].contiguous(), stack[..., 3:].contiguous(), view_clip_matrices(cameras))
+
+
+def stripes(p: np.ndarray) -> np.ndarray:
+    """A smooth pattern in space."""
+    return 0.5 + 0.4 * np.sin(p * 9.0)
+
+
+def test_projection_brings_the_views_colours_to_their_points(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    texels = texels_of(v_tex, t_tex_idx, 256)
+    colour, _ = painted(texels, v, f, [views_of(v, f, stripes)], 6.0)
+    point = texels.carry(v, f)
+    side = np.abs(point[:, 2]) < 0.35
+    error = np.abs(colour - stripes(point))
+    assert error[side].mean() < 0.02
+    assert error.max() < 0.6 and colour.min() > 0.05  # the poles, unseen, take colours from beside them
+
+
+def test_occluded_points_do_not_take_their_occluders_colour() -> None:
+    big, small = trimesh.creation.icosphere(subdivisions=3, radius=0.3), trimesh.creation.icosphere(subdivisions=3, radius=0.1)
+    v = np.concatenate([big.vertices, small.vertices + [0, -0.6, 0]])
+    f = np.concatenate([big.faces, small.faces + len(big.vertices)]).astype(np.int32)
+    red_in_front = lambda p: np.where(p[..., 1:2] < -0.45, [1.0, 0, 0], [0, 0, 1.0])  # noqa: E731
+    v_tex, t = unwrap(v, f, 256)
+    texels = texels_of(v_tex, t, 256)
+    colour, _ = painted(texels, v, f, [views_of(v, f, red_in_front)], 6.0)
+    on_big = texels.carry(v, f)[:, 1] > -0.4
+    assert colour[on_big, 0].max() < 0.05 and colour[on_big, 2].min() > 0.95
+
+
+def test_tangents_are_square_to_normals_and_run_along_u(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    n = vertex_normals(v, f)
+    np.testing.assert_allclose(n, v / 0.5, atol=0.02)
+    t = tangents(v, n, f, v_tex, t_tex_idx)
+    at = np.zeros((len(v_tex), 3))
+    at[t_tex_idx.ravel()] = n[f.ravel()]
+    np.testing.assert_allclose((t[:, :3] * at).sum(1), 0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(t[:, :3], axis=1), 1, atol=1e-6)
+    e1, e2 = v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]
+    d1, d2 = (v_tex[t_tex_idx[:, k]] - v_tex[t_tex_idx[:, 0]] for k in (1, 2))
+    area = d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]
+    along_u = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) / area[:, None]
+    assert np.mean((along_u * t[t_tex_idx[:, 0], :3]).sum(1) > 0) > 0.98
+    np.testing.assert_array_equal(np.unique(np.abs(t[:, 3])), [1.0])
+
+
+def test_normal_map_of_a_surface_on_itself_is_flat_and_of_a_finer_one_brings_its_normals(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    texels = texels_of(v_tex, t_tex_idx, 256)
+    fine = trimesh.creation.icosphere(subdivisions=5, radius=0.5)
+    image = baked_normal_map(texels, (v, f), (np.asarray(fine.vertices), np.asarray(fine.faces)), v_tex, t_tex_idx)
+    n = image[texels.place[:, 0], texels.place[:, 1]] * 2 - 1
+    assert n[:, 2].min() > 0.98
+    tilted = np.asarray(fine.vertices) * [1, 1, 1.6]
+    image = baked_normal_map(texels, (v, f), (tilted, np.asarray(fine.faces)), v_tex, t_tex_idx)
+    assert (image[texels.place[:, 0], texels.place[:, 1], 2] * 2 - 1).min() < 0.95
+
+
+def test_light_is_told_from_paint() -> None:
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=(20_000, 3))
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    light = np.zeros((9, 3), np.float32)
+    light[0] = 1
+    light[1:4] = rng.uniform(-0.25, 0.25, (3, 1))
+    paints = np.array([[0.9, 0.2, 0.2], [0.2, 0.3, 0.8], [0.9, 0.9, 0.85]])
+    kd = torch.tensor(paints[rng.integers(0, 3, len(normal))], dtype=torch.float32)
+    seen = to_srgb(to_linear(kd) * irradiance(torch.tensor(light), torch.tensor(normal, dtype=torch.float32)))
+    base, found = separated(seen.numpy(), normal)
+    np.testing.assert_allclose(found, light, atol=0.06)
+    assert np.abs(base - kd.numpy()).mean() < 0.03
+
+
+def test_close_ups_are_where_the_long_lenses_look() -> None:
+    v = np.random.default_rng(1).uniform(-0.8, 0.8, (500, 3))
+    far, near = ring("b", 6, np.zeros(3), 4.0, 0.0, 100.0, 96, 96), ring("h", 4, np.array([0, 0, 0.5]), 4.0, 0.0, 600.0, 96, 96)
+    group = lambda c: Observed(c, torch.zeros(1), torch.zeros(1), view_clip_matrices(c))  # noqa: E731
+    found = close_ups(v, [group(far), group(near)])
+    assert found.any() and (v[found, 2] > 0).all()
+    assert not close_ups(v, [group(far)]).any()
