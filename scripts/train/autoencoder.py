@@ -1,6 +1,9 @@
-"""Train the embedded autoencoder: half size first (or all hues but two are lost), then full-size crops.
+"""Train the embedded autoencoder on crops of the figure: half size first (or all hues but two are lost), then full size.
 
     python -m scripts.train.autoencoder --data runs/data --out runs/vae --minutes 25
+
+Left to itself a small autoencoder finds two hues and stays there; so hue has a loss of its own, and three latent channels begin
+as the mean colour.
 
 Stops and goes on: the newest checkpoint in ``--out`` is taken up with its share of the schedule done.
 """
@@ -25,9 +28,11 @@ from stages.artifacts.images import contact_sheet, write_png
 
 FIGURE_WEIGHT = 5.0
 PEAK_RATE = 2e-3
-CROP = 192
+CROPS = {"half": 96, "full": 128}
+LEAST_FIGURE = 0.3  # share of a crop that shows more than background
 HALF_SIZE_SHARE = 0.55
-BATCH = 12
+ANCHORED_SHARE = 0.75
+BATCH = {"half": 8, "full": 6}
 
 
 def random_pictures(shards: list[Shard], count: int, rng: np.random.Generator) -> np.ndarray:
@@ -49,14 +54,14 @@ def halve(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2)
 
 
-def random_crops(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """A crop of side CROP from each picture, drawn again while it shows nothing but background."""
+def random_crops(x: Tensor, side: int, rng: np.random.Generator) -> Tensor:
+    """A square crop from each picture, drawn again while it shows little but background."""
     out = []
     for picture in x:
-        for _ in range(6):
-            top, left = (int(rng.integers((side - CROP) // 8 + 1)) * 8 for side in picture.shape[-2:])
-            crop = picture[:, top : top + CROP, left : left + CROP]
-            if (crop < 0.97).float().mean() > 0.15:
+        for _ in range(12):
+            top, left = (int(rng.integers((size - side) // 8 + 1)) * 8 for size in picture.shape[-2:])
+            crop = picture[:, top : top + side, left : left + side]
+            if (crop.amin(0) < 0.97).float().mean() > LEAST_FIGURE:
                 break
         out.append(crop)
     return torch.stack(out)
@@ -70,12 +75,19 @@ def figure_weight(x: Tensor) -> Tensor:
 
 
 def reconstruction_loss(x: Tensor, y: Tensor) -> Tensor:
-    """L1 + MSE on the figure before the background, and L1 of the differences between neighbours, which keeps lines."""
+    """L1 + MSE on the figure before the background; L1 of hue (channel differences), which is learnt last otherwise; L1 of the
+    differences between neighbours, which keeps lines."""
     weight = figure_weight(x)
     error = y - x
     plain = (weight * (error.abs() + error.square())).mean()
+    plain = plain + (weight * (error - error.roll(1, 1)).abs()).mean()
     edges = (weight[..., 1:] * error.diff(dim=-1).abs()).mean() + (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()
     return plain + 0.5 * edges
+
+
+def color_anchor(x: Tensor, mean: Tensor) -> Tensor:
+    """Pulls the first three latent channels to the mean colour of their 8 x 8 pixels: every hue has its place from the start."""
+    return (mean[:, :3] - 2 * F.avg_pool2d(x, 8)).abs().mean()
 
 
 @torch.no_grad()
@@ -121,12 +133,21 @@ def restore(vae: torch.nn.Module, folder: Path, start: Path | None = None) -> di
     return json.loads((folder / "state.json").read_text())
 
 
+def quiet_latents(vae: torch.nn.Module) -> None:
+    """Let the posterior begin narrow: noise as wide as the latents drowns hues for a long time."""
+    with torch.no_grad():
+        vae.quant_conv.weight[architecture.LATENT_CHANNELS :] *= 0.1
+        vae.quant_conv.bias[architecture.LATENT_CHANNELS :] = -6.0
+
+
 def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last)
     state = restore(vae, out, start)
+    if not state["pictures"] and start is None:
+        quiet_latents(vae)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     began, before = time.monotonic(), state["done_s"]
     last_saved = began
@@ -135,15 +156,16 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed
     while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
         if step % 200 == 0:
             shards = open_shards(data)
-        fine = share >= HALF_SIZE_SHARE and rng.random() < 0.8
-        x = to_tensor(random_pictures(shards[1:] or shards, BATCH if fine else BATCH + 4, rng))
-        x = (random_crops(x, rng) if fine else halve(x)).contiguous(memory_format=torch.channels_last)
-        rate = PEAK_RATE * min(1.0, (step + 1) / 100) * max(0.02, 0.5 * (1 + math.cos(math.pi * share)))
+        size = "full" if share >= HALF_SIZE_SHARE and rng.random() < 0.75 else "half"
+        x = to_tensor(random_pictures(shards[1:] or shards, BATCH[size], rng))
+        x = random_crops(x if size == "full" else halve(x), CROPS[size], rng).contiguous(memory_format=torch.channels_last)
+        rate = PEAK_RATE * min(1.0, (step + 1) / 40) * max(0.02, 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         posterior = vae.encode(x).latent_dist
         y = vae.decode(posterior.sample()).sample
         loss = reconstruction_loss(x, y) + 1e-6 * posterior.kl().mean()
+        loss = loss + max(0.0, 1 - share / ANCHORED_SHARE) * color_anchor(x, posterior.mean)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -151,7 +173,7 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed
         step += 1
         state["pictures"] += len(x)
         running = 0.98 * running + 0.02 * float(loss.detach())
-        if time.monotonic() - last_saved > 90:
+        if time.monotonic() - last_saved > 120:
             last_saved = time.monotonic()
             state["done_s"] = before + last_saved - began
             point = {
