@@ -39,7 +39,7 @@ def build_body() -> BodyModel:
     return BodyModel(
         v_pos=v_pos, t_pos_idx=t_pos_idx, v_tex=v_tex, t_tex_idx=t_tex_idx, t_part=t_part, part_names=PART_NAMES,
         skeleton=skeleton, weights=skin_weights(v_pos, regions, quads, skeleton),
-        landmarks=cage.names, kd=paint(t_part, PART_NAMES, v_tex, t_tex_idx),
+        landmarks=cage.names, kd=paint(v_pos, t_pos_idx, t_part, PART_NAMES, v_tex, t_tex_idx),
     )
 
 

@@ -6,13 +6,19 @@ import numpy as np
 import xatlas
 from scipy.ndimage import distance_transform_edt
 
+from scripts.body.features import BALL, EYE_ASIDE, EYE_UP, MOUTH_HALF, MOUTH_HEIGHT, OPENING, ball_centre
+from scripts.body.skeleton import CHIN_Z
+from scripts.body.skull import EYE_HEIGHT, EYE_X, frontal
 from stages.rendering.zbuffer import rasterize
 
 SIZE = 1024
-SUIT, SUIT_DARK = np.array([0.70, 0.765, 0.85]), np.array([0.55, 0.62, 0.73])
+SUIT = np.array([0.70, 0.765, 0.85])
+LASH, IRIS_DARK = np.array([0.23, 0.17, 0.18]), np.array([0.13, 0.17, 0.26])
+LIP_LINE, CAVITY = np.array([0.62, 0.30, 0.31]), np.array([0.45, 0.20, 0.22])
+IRIS_SHARE = np.sin(np.radians(37.0))  # of the ball's half width: features.build_eyeball's iris edge
 SKIN = np.array([0.985, 0.865, 0.795])
 PART_COLOUR = {
-    "mouth": np.array([0.86, 0.45, 0.47]), "iris": np.array([0.33, 0.42, 0.55]), "eye": np.array([0.975, 0.975, 0.98]),
+    "mouth": np.array([0.93, 0.62, 0.60]), "iris": np.array([0.40, 0.56, 0.76]), "eye": np.array([0.975, 0.975, 0.98]),
     "brow": np.array([0.42, 0.33, 0.31]), "scalp": SKIN, "face": SKIN, "ear": SKIN, "neck": SKIN, "hand": SKIN,
 }
 
@@ -42,7 +48,52 @@ def part_colours(part_names: tuple[str, ...]) -> np.ndarray:
     return np.array([PART_COLOUR.get(n.removesuffix("_l").removesuffix("_r"), SUIT) for n in part_names])
 
 
-def paint(t_part: np.ndarray, part_names: tuple[str, ...], v_tex: np.ndarray, t_tex_idx: np.ndarray) -> np.ndarray:
-    """(SIZE, SIZE, 3) float32 sRGB, row 0 at v = 1."""
-    tri, _ = texel_triangles(v_tex, t_tex_idx)
-    return part_colours(part_names)[t_part[tri]].astype(np.float32)
+def paint(
+    v_pos: np.ndarray, t_pos_idx: np.ndarray, t_part: np.ndarray, part_names: tuple[str, ...], v_tex: np.ndarray, t_tex_idx: np.ndarray
+) -> np.ndarray:
+    """(SIZE, SIZE, 3) float32 sRGB, row 0 at v = 1: flat parts, then iris, lashes and lips by the texel's place in the world."""
+    tri, bary = texel_triangles(v_tex, t_tex_idx)
+    kd = part_colours(part_names)[t_part[tri]]
+    for stem, colour in (("iris", iris_colour), ("face", lash_colour), ("mouth", lip_colour)):
+        wanted = [i for i, n in enumerate(part_names) if n.removesuffix("_l").removesuffix("_r") == stem]
+        at = np.isin(t_part[tri], wanted)
+        place = np.einsum("nkc,nk->nc", v_pos[t_pos_idx[tri[at]]], bary[at])
+        place[:, 0] = np.abs(place[:, 0])
+        kd[at] = colour(place, kd[at])
+    return kd.astype(np.float32)
+
+
+def iris_colour(place: np.ndarray, kd: np.ndarray) -> np.ndarray:
+    """Dark rim and lid shadow above, light below, a pupil and one highlight."""
+    local = place - ball_centre()
+    across, up = local @ EYE_ASIDE / BALL[0] / IRIS_SHARE, local @ EYE_UP / BALL[2] / IRIS_SHARE
+    radius = np.hypot(across, up)
+    tone = (0.78 - 0.42 * np.clip(up + 0.1, -1.0, 1.0))[:, None]
+    out = np.clip(kd * tone * 1.25, 0.0, 1.0)
+    out[radius > 0.88] = IRIS_DARK
+    out[np.hypot(across / 0.40, (up - 0.02) / 0.44) < 1.0] = IRIS_DARK
+    out[np.hypot(across + 0.30, up - 0.42) < 0.20] = 0.99
+    return out
+
+
+def lash_colour(place: np.ndarray, kd: np.ndarray) -> np.ndarray:
+    """A dark upper lid line that thickens outwards, and a thin lower one."""
+    x, h = place[:, 0] - EYE_X, place[:, 2] - CHIN_Z - EYE_HEIGHT
+    h = h - 0.06 * x
+    half, above, below = OPENING
+    reach = ((np.abs(x) / half) ** 2.2 + (np.abs(h) / np.where(h > 0, above, below)) ** 2.5) ** (1.0 / 2.35)
+    near = place[:, 1] < -0.045
+    out = kd.copy()
+    upper = (h > 0.002) & (reach < 1.07 + 0.05 * np.clip(x / half, -1.0, 1.0)) & near
+    lower = (h <= 0.002) & (reach < 1.02) & near
+    out[lower] = 0.72 * kd[lower]
+    out[upper] = LASH
+    return out
+
+
+def lip_colour(place: np.ndarray, kd: np.ndarray) -> np.ndarray:
+    """Soft lips, a darker line between them, and the dark of the cavity."""
+    front = frontal(np.minimum(place[:, 0], 0.014), place[:, 2] - CHIN_Z)[:, 1]
+    line = MOUTH_HEIGHT + CHIN_Z + 0.0022 * (place[:, 0] / MOUTH_HALF) ** 2
+    out = np.where(np.abs(place[:, 2:3] - line[:, None]) < 0.0011, LIP_LINE, kd)
+    return np.where((place[:, 1] - front > 0.0022)[:, None], CAVITY, out)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from scripts.body.skeleton import FINGERS
+from scripts.body.features import MOUTH_HALF, MOUTH_HEIGHT
+from scripts.body.skeleton import CHIN_Z, FINGERS
 from stages.artifacts.body import Skeleton
 
 # half width of the blend at the head of each bone, metres
@@ -20,8 +21,6 @@ def chain(region: str) -> list[str]:
     """Bones that a vertex of a region passes on its way from the root."""
     if region == "trunk":
         return ["hips", "spine", "chest", "upperChest", "neck", "head"]
-    if region == "jaw":
-        return ["head", "jaw"]
     kind, side = region.rsplit("_", 1)
     s = {"l": "left", "r": "right"}[side]
     if kind == "eye":
@@ -66,7 +65,7 @@ def skin_weights(
             beyond = descent(points[rows], skeleton, bones[k + 1]) if k + 1 < len(bones) else np.zeros(len(rows))
             w[rows, skeleton.index(bone)] = reached * (1.0 - beyond)
             reached = reached * beyond
-    return four_largest(smoothed(w, quads, rounds))
+    return four_largest(with_jaw(smoothed(w, quads, rounds), points, skeleton))
 
 
 def smoothed(w: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
@@ -78,6 +77,25 @@ def smoothed(w: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
     for _ in range(rounds):
         w = 0.5 * w + 0.5 * (mean @ w)
     return w
+
+
+def with_jaw(w: np.ndarray, points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Part of the head's weight given to the jaw: below a plane from its hinge through the closed lips, sharp at the lips."""
+    hinge = skeleton.heads[skeleton.index("jaw")]
+    lips = np.array([0.0, -0.0815, CHIN_Z + MOUTH_HEIGHT + 0.0005])
+    along = (lips - hinge) / np.linalg.norm(lips - hinge)
+    down = np.array([0.0, along[2], -along[1]])
+    d = points - hinge
+    beside = np.clip((np.abs(points[:, 0]) - MOUTH_HALF) / 0.03, 0.0, 1.0)
+    smile = 0.0022 * np.minimum(np.abs(points[:, 0]) / MOUTH_HALF, 1.0) ** 2
+    low = np.clip((d @ (down if down[2] < 0 else -down) + smile) / (0.0006 + 0.022 * beside), 0.0, 1.0)
+    ahead = np.clip(d @ along / 0.030, 0.0, 1.0)
+    share = low * low * (3.0 - 2.0 * low) * ahead * ahead * (3.0 - 2.0 * ahead)
+    head, jaw = skeleton.index("head"), skeleton.index("jaw")
+    out = w.copy()
+    out[:, jaw] += share * w[:, head]
+    out[:, head] *= 1.0 - share
+    return out
 
 
 def four_largest(w: np.ndarray) -> np.ndarray:

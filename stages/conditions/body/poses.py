@@ -82,28 +82,28 @@ def _presets() -> dict[str, Pose]:
     return {
         "a_pose": {},
         "t_pose": _pose({}, {"UpperArm": down(-36.0), "Shoulder": down(-4.0)}),
-        "relaxed": _pose({}, {"UpperArm": down(34.0), "LowerArm": elbow(14.0), "Hand": elbow(4.0)}),
+        "relaxed": _pose({}, {"UpperArm": down(26.0), "LowerArm": elbow(14.0), "Hand": elbow(4.0)}),
         "arms_up": _pose({}, {"Shoulder": down(-22.0), "UpperArm": down(-86.0), "LowerArm": elbow(10.0)}),
         "arms_forward": _pose({}, {"Shoulder": turn((Z, -12.0)), "UpperArm": turn((Z, -66.0), (X, -22.0))}),
-        "hands_on_hips": _pose({}, {"UpperArm": turn((Y, 14.0), (X, 8.0)), "LowerArm": turn((Y, 84.0), (X, -10.0)), "Hand": turn((Y, -16.0))}),
+        "hands_on_hips": _pose({}, {"UpperArm": down(8.0), "LowerArm": down(62.0), "Hand": down(-14.0)}),
         "walk": _pose(
             {"spine": turn((Z, 4.0)), "hips": turn((Z, -4.0))},
-            {"UpperLeg": turn((X, -26.0)), "LowerLeg": turn((X, 8.0)), "Foot": turn((X, 6.0)), "UpperArm": turn((Y, 34.0), (X, 22.0)), "LowerArm": elbow(12.0)},
-            {"UpperLeg": turn((X, 18.0)), "LowerLeg": turn((X, 26.0)), "Foot": turn((X, 12.0)), "UpperArm": turn((Y, 34.0), (X, -24.0)), "LowerArm": elbow(22.0)},
+            {"UpperLeg": turn((X, -26.0)), "LowerLeg": turn((X, 8.0)), "Foot": turn((X, 6.0)), "UpperArm": turn((Y, 26.0), (X, 20.0)), "LowerArm": elbow(12.0)},
+            {"UpperLeg": turn((X, 18.0)), "LowerLeg": turn((X, 26.0)), "Foot": turn((X, 12.0)), "UpperArm": turn((Y, 26.0), (X, -20.0)), "LowerArm": elbow(22.0)},
         ),
         "run": _pose(
             {"spine": turn((X, 8.0), (Z, 8.0)), "hips": turn((Z, -6.0))},
-            {"UpperLeg": turn((X, -58.0)), "LowerLeg": turn((X, 72.0)), "UpperArm": turn((Y, 36.0), (X, 36.0)), "LowerArm": elbow(78.0)},
-            {"UpperLeg": turn((X, 24.0)), "LowerLeg": turn((X, 58.0)), "Foot": turn((X, 20.0)), "UpperArm": turn((Y, 36.0), (X, -34.0)), "LowerArm": elbow(80.0)},
+            {"UpperLeg": turn((X, -58.0)), "LowerLeg": turn((X, 72.0)), "UpperArm": turn((Y, 26.0), (X, 34.0)), "LowerArm": elbow(78.0)},
+            {"UpperLeg": turn((X, 24.0)), "LowerLeg": turn((X, 58.0)), "Foot": turn((X, 20.0)), "UpperArm": turn((Y, 26.0), (X, -30.0)), "LowerArm": elbow(80.0)},
         ),
         "squat": _pose(
             {"spine": turn((X, 18.0)), "chest": turn((X, 8.0)), "head": turn((X, -16.0)), "hips": turn((X, 10.0))},
             {"UpperLeg": turn((X, -92.0), (Z, 14.0)), "LowerLeg": turn((X, 104.0)), "Foot": turn((X, -24.0)), "UpperArm": turn((Z, -50.0))},
         ),
-        "sit": _pose({}, {"UpperLeg": turn((X, -86.0)), "LowerLeg": turn((X, 84.0)), "UpperArm": turn((Y, 32.0), (X, -22.0)), "LowerArm": elbow(34.0)}),
+        "sit": _pose({}, {"UpperLeg": turn((X, -86.0)), "LowerLeg": turn((X, 84.0)), "UpperArm": turn((Y, 24.0), (X, -20.0)), "LowerArm": elbow(34.0)}),
         "wave": _pose(
             {"head": turn((Y, 6.0))}, {"Shoulder": down(-14.0), "UpperArm": down(-48.0), "LowerArm": down(-62.0), "Hand": down(8.0)},
-            {"UpperArm": down(36.0), "LowerArm": elbow(12.0)},
+            {"UpperArm": down(26.0), "LowerArm": elbow(12.0)},
         ),
         "kick": _pose(
             {"spine": turn((X, 6.0))},
@@ -115,7 +115,7 @@ def _presets() -> dict[str, Pose]:
         ),
         "bow": _pose(
             {"hips": turn((X, 12.0)), "spine": turn((X, 22.0)), "chest": turn((X, 14.0)), "neck": turn((X, 8.0)), "head": turn((X, 10.0))},
-            {"UpperArm": turn((Y, 30.0), (X, -30.0)), "LowerArm": elbow(16.0), "UpperLeg": turn((X, -12.0))},
+            {"UpperArm": turn((Y, 22.0), (X, -30.0)), "LowerArm": elbow(16.0), "UpperLeg": turn((X, -12.0))},
         ),
         "fists": _pose({}, {"LowerArm": elbow(92.0), "UpperArm": down(22.0), **_fist(62.0)}),
     }
