@@ -129,7 +129,8 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _step(
-    state: ImplicitSurface, o: Observed, index: Tensor, rasterizer: Rasterizer, settings: MeshSettings, free: Tensor, bend: Callable[[np.ndarray], np.ndarray]
+    state: ImplicitSurface, o: Observed, index: Tensor, rasterizer: Rasterizer, settings: MeshSettings, free: Tensor,
+    bend: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[float, float]:
     noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + state.step)
     background = torch.rand(len(index), 1, 1, 3, generator=noise)

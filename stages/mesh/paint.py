@@ -19,7 +19,10 @@ NEIGHBOURS = 8
 def painted(
     texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """sRGB colours (N, 3) of the texels and the unit normals (N, 3) there. Unseen texels take the mean colour of the seen ones nearest in space that face alike."""
+    """sRGB colours (N, 3) of the texels and the unit normals (N, 3) there.
+
+    Unseen texels take the mean colour of the seen ones that are nearest in space and face alike.
+    """
     points = texels.carry(v_pos, faces)
     normals = unit(texels.carry(vertex_normals(v_pos, faces), faces).astype(np.float64), np.array([0.0, 0.0, 1.0]))
     colour, weight = project(points, normals, v_pos, faces, observed, exponent)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from stages.artifacts.cameras import ring
 from stages.rendering.clip import to_clip, view_clip_matrices
 from stages.rendering.cpu import CpuRasterizer
 from stages.rendering.cpu.antialias import edge_topology
-from stages.artifacts.cameras import ring
 
 SIZE = (22, 18)
 

@@ -1,6 +1,7 @@
 """nvdiffrast (NVIDIA, non-commercial licence) behind our ``Rasterizer``: optional, never required, CUDA only.
 
-Imported when used. It has not been run by this project's tests, which ask ``probe`` first; its four calls are passed through.
+Imported when used. Its four calls are passed through; tensors may live anywhere, they are brought to the GPU and the results back to
+where the first argument lives, inside autograd. It has not been run on the machines of this project, whose tests ask ``probe`` first.
 """
 
 from __future__ import annotations
@@ -42,25 +43,29 @@ class NvdiffrastRasterizer:
         import nvdiffrast.torch as dr
 
         if self._context is None:
-            self._context = dr.RasterizeCudaContext(device=pos.device)
-        rast, _ = dr.rasterize(self._context, pos.contiguous(), tri, resolution)
-        return rast
+            self._context = dr.RasterizeCudaContext(device="cuda")
+        rast, _ = dr.rasterize(self._context, _on_gpu(pos), _on_gpu(tri), resolution)
+        return rast.to(pos.device)
 
     def interpolate(self, attr: Any, rast: Any, tri: Any) -> Any:
         """See ``Rasterizer.interpolate``."""
         import nvdiffrast.torch as dr
 
-        value, _ = dr.interpolate(attr.contiguous(), rast, tri)
-        return value
+        value, _ = dr.interpolate(_on_gpu(attr), _on_gpu(rast), _on_gpu(tri))
+        return value.to(attr.device)
 
     def texture(self, tex: Any, uv: Any) -> Any:
         """See ``Rasterizer.texture``."""
         import nvdiffrast.torch as dr
 
-        return dr.texture(tex.contiguous(), uv.contiguous(), filter_mode="linear", boundary_mode="clamp")
+        return dr.texture(_on_gpu(tex), _on_gpu(uv), filter_mode="linear", boundary_mode="clamp").to(tex.device)
 
     def antialias(self, color: Any, rast: Any, pos: Any, tri: Any) -> Any:
         """See ``Rasterizer.antialias``."""
         import nvdiffrast.torch as dr
 
-        return dr.antialias(color.contiguous(), rast, pos.contiguous(), tri)
+        return dr.antialias(_on_gpu(color), _on_gpu(rast), _on_gpu(pos), _on_gpu(tri)).to(color.device)
+
+
+def _on_gpu(x: Any) -> Any:
+    return x.cuda().contiguous()
