@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.artifacts.body import BodyModel
+from stages.artifacts.body import BodyModel, Skeleton
 from stages.artifacts.glb import corner_normals
 from stages.rig.closest import Closest, closest_points
 from stages.rig.hair import find_hair, hair_weights
@@ -56,7 +56,8 @@ def transfer_weights(
     wanted[hair] = hair_weights(v_pos[hair], posed.skeleton)
     confidence[hair] = 1.0
     weights = inpaint(v_pos, t_pos_idx, wanted, confidence, settings.smoothing_m)
-    return Transfer(_bind_loose_pieces(v_pos, t_pos_idx, weights, confidence), confidence, hair)
+    weights = _bind_loose_pieces(v_pos, t_pos_idx, weights, confidence)
+    return Transfer(_eyes_to_head(weights, t_pos_idx, posed.skeleton), confidence, hair)
 
 
 def believed(v_pos: np.ndarray, v_nrm: np.ndarray, near: Closest, posed: BodyModel, settings: RigSettings) -> np.ndarray:
@@ -80,6 +81,20 @@ def continuity_breaks(v_pos: np.ndarray, t_pos_idx: np.ndarray, points: np.ndarr
 def _smoothstep(x: np.ndarray) -> np.ndarray:
     x = np.clip(x, 0.0, 1.0)
     return x * x * (3 - 2 * x)
+
+
+def _eyes_to_head(weights: np.ndarray, t_pos_idx: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Eye joints turn eyeballs that are pieces of their own; painted on one surface with the face, eyes stay with the head."""
+    eyes = [j for j, name in enumerate(skeleton.names) if name in ("leftEye", "rightEye")]
+    if not eyes or "head" not in skeleton.names:
+        return weights
+    label = components_of(t_pos_idx, len(weights))
+    eyeball = np.bincount(label, weights[:, eyes].sum(-1)) / np.bincount(label) > 0.5
+    fixed = ~eyeball[label]
+    out = weights.copy()
+    out[fixed, skeleton.index("head")] += weights[np.ix_(fixed, eyes)].sum(-1)
+    out[np.ix_(fixed, eyes)] = 0.0
+    return out
 
 
 def _bind_loose_pieces(v_pos: np.ndarray, t_pos_idx: np.ndarray, weights: np.ndarray, confidence: np.ndarray) -> np.ndarray:

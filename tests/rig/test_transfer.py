@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,25 @@ def test_a_loose_ribbon_moves_rigidly_with_what_is_near() -> None:
     mine = transfer.weights[-4:]
     np.testing.assert_allclose(mine, np.tile(mine[0], (4, 1)), atol=1e-12)
     assert mine[0, skeleton().index("head")] > 0.9
+
+
+def test_painted_eyes_stay_with_the_head_and_eyeballs_turn() -> None:
+    """The head's front follows an eye joint; a surface of one piece does not take that over, a separate eyeball does."""
+    b = body()
+    names = tuple("leftEye" if n == "leftFoot" else n for n in b.skeleton.names)
+    eye, head = names.index("leftEye"), names.index("head")
+    weights = b.weights.copy()
+    weights[:, head] += weights[:, eye]
+    weights[:, eye] = 0
+    front = (b.v_pos[:, 2] > 1.4) & (b.v_pos[:, 1] < -0.05)
+    weights[front] = np.eye(len(names))[eye]
+    watching = replace(b, weights=weights, skeleton=replace(b.skeleton, names=names))
+    ball = np.array([[0.0, -0.13, 1.45], [0.02, -0.13, 1.45], [0.0, -0.13, 1.47], [0.0, -0.12, 1.46]])
+    tetrahedron = len(b.v_pos) + np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    transfer = transfer_weights(np.concatenate([b.v_pos, ball]), np.concatenate([b.t_pos_idx, tetrahedron]), watching, RigSettings())
+    assert front.any() and transfer.weights[:-4, eye].max() == 0 and transfer.weights[:-4][front, head].min() > 0.9
+    assert transfer.weights[-4:, eye].min() > 0.9
+    np.testing.assert_allclose(transfer.weights.sum(-1), 1, atol=1e-12)
 
 
 def test_carrying_is_deterministic() -> None:
