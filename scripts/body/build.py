@@ -12,7 +12,7 @@ from scripts.body.relax import on_skull, relaxed
 from scripts.body.skeleton import build_skeleton
 from scripts.body.subdivide import catmull_clark, interpolating_cage
 from scripts.body.texture import paint, unwrap
-from scripts.body.weights import skin_weights
+from scripts.body.weights import region_shares, skin_weights
 from stages.artifacts.body import BodyModel
 from stages.conditions.body.asset import FOLDER, save_base_body
 
@@ -23,8 +23,8 @@ PART_NAMES = tuple(
 )
 
 
-def build_body() -> BodyModel:
-    """The whole body in rest pose."""
+def build_body(charts: tuple[np.ndarray, np.ndarray] | None = None) -> BodyModel:
+    """The whole body in rest pose. ``charts`` (v_tex, t_tex_idx) of an earlier build are used as they are."""
     cage = model().compacted().mirrored()
     refinement = catmull_clark(cage.faces, len(cage.points))
     points = interpolating_cage(np.array(cage.points), refinement)
@@ -33,12 +33,11 @@ def build_body() -> BodyModel:
     v_pos[:, 2] = np.maximum(v_pos[:, 2], 0.0)  # flat soles
     t_pos_idx = quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
     t_part = np.repeat([PART_NAMES.index(cage.parts[p]) for p in refinement.parents], 2)
-    regions = [cage.regions[i] for i in refinement.origin]
     skeleton = build_skeleton()
-    v_tex, t_tex_idx = unwrap(v_pos, t_pos_idx)
+    v_tex, t_tex_idx = charts or unwrap(v_pos, t_pos_idx)
     return BodyModel(
         v_pos=v_pos, t_pos_idx=t_pos_idx, v_tex=v_tex, t_tex_idx=t_tex_idx, t_part=t_part, part_names=PART_NAMES,
-        skeleton=skeleton, weights=skin_weights(v_pos, regions, quads, skeleton),
+        skeleton=skeleton, weights=skin_weights(v_pos, region_shares(cage.regions, refinement), quads, skeleton),
         landmarks=cage.names, kd=paint(v_pos, t_pos_idx, t_part, PART_NAMES, v_tex, t_tex_idx),
     )
 

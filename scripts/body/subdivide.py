@@ -13,13 +13,12 @@ class Refinement:
     """One step of subdivision as a linear map.
 
     ``matrix`` (V', V) takes coarse to fine vertices, of which the first V are the coarse ones moved; ``quads`` (Q, 4) fine
-    faces; ``parents`` (Q,) the coarse polygon of each; ``origin`` (V',) one coarse vertex that each fine one lies nearest to.
+    faces; ``parents`` (Q,) the coarse polygon of each.
     """
 
     matrix: sp.csr_matrix
     quads: np.ndarray
     parents: np.ndarray
-    origin: np.ndarray
 
 
 def catmull_clark(faces: list[tuple[int, ...]], count: int) -> Refinement:
@@ -47,8 +46,7 @@ def catmull_clark(faces: list[tuple[int, ...]], count: int) -> Refinement:
     edge_points = 0.5 * middles + 0.25 * (pick(pair[:, 0], n_faces) + pick(pair[:, 1], n_faces)) @ face_points
     moved = _vertex_points(face_points, middles, ends, count)
     quads, parents = _split(faces, edges, count)
-    origin = np.concatenate([np.arange(count), ends[:, 0], [c[0] for c in faces]])
-    return Refinement(sp.vstack([moved, edge_points, face_points]).tocsr(), quads, parents, origin)
+    return Refinement(sp.vstack([moved, edge_points, face_points]).tocsr(), quads, parents)
 
 
 def _vertex_points(face_points: sp.csr_matrix, middles: sp.csr_matrix, ends: np.ndarray, count: int) -> sp.csr_matrix:

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from scripts.body.features import MOUTH_HALF, MOUTH_HEIGHT
 from scripts.body.skeleton import CHIN_Z, FINGERS
+from scripts.body.subdivide import Refinement
 from stages.artifacts.body import Skeleton
 
 # half width of the blend at the head of each bone, metres
@@ -51,21 +52,39 @@ def _unit(v: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v)
 
 
+def region_shares(regions: list[str], refinement: Refinement) -> dict[str, np.ndarray]:
+    """Region -> (V',) how much of a fine vertex's support lies in it; the shares of a vertex sum to 1."""
+    tags = np.array(regions)
+    return {r: refinement.matrix @ (tags == r).astype(float) for r in sorted(set(regions))}
+
+
 def skin_weights(
-    points: np.ndarray, regions: list[str], quads: np.ndarray, skeleton: Skeleton, rounds: int = 6
+    points: np.ndarray, shares: dict[str, np.ndarray], quads: np.ndarray, skeleton: Skeleton, rounds: int = 6
 ) -> np.ndarray:
     """(V, J) weights, at most four per row, rows sum to 1."""
     w = np.zeros((len(points), len(skeleton.names)))
-    tags = np.array(regions)
-    for region in sorted(set(regions)):
-        rows = np.flatnonzero(tags == region)
+    for region, share in shares.items():
+        rows = np.flatnonzero(share > 0)
         bones = chain(region)
-        reached = np.ones(len(rows))
+        reached = share[rows]
         for k, bone in enumerate(bones):
             beyond = descent(points[rows], skeleton, bones[k + 1]) if k + 1 < len(bones) else np.zeros(len(rows))
-            w[rows, skeleton.index(bone)] = reached * (1.0 - beyond)
+            w[rows, skeleton.index(bone)] += reached * (1.0 - beyond)
             reached = reached * beyond
+    w = with_shoulders(w, points, skeleton)
     return four_largest(with_jaw(smoothed(w, quads, rounds), points, skeleton))
+
+
+def with_shoulders(w: np.ndarray, points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Part of the upper chest's weight given to the collar bones: outwards and above the armpits."""
+    ramp = lambda x: x * x * (3.0 - 2.0 * x)  # noqa: E731
+    out, chest = w.copy(), skeleton.index("upperChest")
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        aside = ramp(np.clip((sign * points[:, 0] - 0.028) / 0.070, 0.0, 1.0))
+        share = 0.85 * aside * ramp(np.clip((points[:, 2] - 1.175) / 0.065, 0.0, 1.0))
+        out[:, skeleton.index(side + "Shoulder")] += share * w[:, chest]
+        out[:, chest] -= share * w[:, chest]
+    return out
 
 
 def smoothed(w: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
