@@ -67,9 +67,9 @@ def _ribbons(a: Attributes, head: Head) -> list[Piece]:
         return out
     if a.hair_style == "ponytail":
         at = head.surface(np.array(np.pi), np.array(0.66), 0.052 * n)
-        return bow(head, at + (0, 0.002, 0.0), 0.085 * n, np.array([0.0, 1.0, 0.0]))
+        return bow(head, at + (0, 0.002, -0.022), 0.083 * n, np.array([0.0, 1.0, 0.0]))
     at = head.surface(np.array(np.pi), np.array(0.66), 0.026 * n)
-    return bow(head, at + (0.0, 0.0, 0.006 * n), 0.092 * n, np.array([0.0, 1.0, 0.0]))
+    return bow(head, at + (0.0, 0.0, -0.002 * n), 0.092 * n, np.array([0.0, 1.0, 0.0]))
 
 
 def _revolved(head: Head, off: np.ndarray, phi: np.ndarray, column: np.ndarray, t: np.ndarray) -> Piece:
@@ -108,11 +108,11 @@ def _cat_ears(head: Head) -> list[Piece]:
         lean = np.array([side * 0.40, 0.0, 1.0])
         lean /= np.linalg.norm(lean)
         u = np.linspace(0, 1, 10)
-        path = root + lean * (0.098 * n * u)[:, None]
+        path = root + lean * (0.090 * n * u)[:, None]
         wide = 0.040 * n * np.sqrt(np.clip(1 - u, 0, 1)) ** 1.35 * (1 + 0.25 * u)
         front = np.broadcast_to([0.0, -1.0, 0.0], path.shape)
         out.append(_piece(head, Lock(path, front, wide, 0.014 * n * (1.05 - u))))
-        inner = root + np.array([0.0, -0.0075 * n, 0.0]) + lean * (0.018 + 0.062 * u[:, None]) * n
+        inner = root + np.array([0.0, -0.0075 * n, 0.0]) + lean * (0.018 + 0.056 * u[:, None]) * n
         out.append(_piece(head, Lock(inner, front, 0.60 * wide, 0.007 * n * (1.05 - u)), ACCENT, 0.2))
     return out
 

@@ -106,7 +106,7 @@ def character_mesh(character: Character) -> tuple[np.ndarray, np.ndarray, np.nda
     return character.v_pos, character.t_pos_idx, total / count
 
 
-def build_character(attributes: "Attributes", body: BodyModel) -> Character:  # noqa: F821
+def build_character(attributes: Attributes, body: BodyModel) -> Character:  # noqa: F821
     """The character of ``attributes`` in the rest pose of ``body``."""
     from scripts.generator.wardrobe import dressed
 

@@ -8,9 +8,7 @@ from functools import cache
 import numpy as np
 
 from scripts.generator import palette
-from scripts.generator.attributes import (
-    ACCESSORIES, ACCESSORY_WORDS, BOTTOMS, CLOTH_WORDS, HAIR_STYLES, LEGWEAR, LEGWEAR_WORDS, SHOES, SHOE_WORDS, TOPS, Attributes,
-)
+from scripts.generator.attributes import ACCESSORY_WORDS, CLOTH_WORDS, LEGWEAR_WORDS, SHOE_WORDS, Attributes
 
 STYLES = {
     "short hair": ("short {c} hair", "{c} short hair", "{c} hair, short hair"),
@@ -97,8 +95,10 @@ def phrases(a: Attributes, rng: np.random.Generator) -> dict[str, str]:
 
 
 def _kept(said: dict[str, str], a: Attributes, rng: np.random.Generator) -> dict[str, str]:
-    """Some details go unsaid: pale skin and bare legs mostly, the rest now and then, hair, top and bottom hardly ever."""
-    silent = {"skin": 0.85 if a.skin == "pale" else 0.2, "legwear": 0.5 if a.legwear == "bare" else 0.12, "shoes": 0.2, "eyes": 0.12}
+    """Some details go unsaid: legs that trousers hide, pale skin and bare legs mostly, the rest now and then, hair, top and bottom hardly ever."""
+    covered = a.bottom == "trousers" or (a.bottom == "long skirt" and a.shoes == "boots")
+    silent = {"skin": 0.85 if a.skin == "pale" else 0.2, "shoes": 0.2, "eyes": 0.12}
+    silent["legwear"] = 1.0 if covered else 0.5 if a.legwear == "bare" else 0.12
     return {key: text for key, text in said.items() if rng.random() >= silent.get(key, 0.04)}
 
 

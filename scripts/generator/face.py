@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.generator import palette
-from scripts.generator.attributes import Attributes
 from scripts.generator.atlas import Atlas, place
+from scripts.generator.attributes import Attributes
 from scripts.generator.paint import Canvas, curve, smoothstep, taper
 from stages.artifacts.body import BodyModel
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.generator.assemble import Piece
+from scripts.generator.atlas import place
 from scripts.generator.attributes import Attributes
 from scripts.generator.hair import Head, Lock, cap_piece, hair_weights, locks_piece, loft, strand
-from scripts.generator.atlas import place
 
 
 def fringe(head: Head, rng: np.random.Generator) -> list[Lock]:
@@ -27,7 +27,7 @@ def side_locks(head: Head, rng: np.random.Generator, end_z: float, width: float 
     """The two that frame the face, in front of the ears."""
     out = []
     for side in (-1.0, 1.0):
-        for k, (theta, w, dz) in enumerate(((1.18, 1.0, 0.0), (1.38, 0.9, 0.02))):
+        for theta, w, dz in ((1.18, 1.0, 0.0), (1.38, 0.9, 0.02)):
             out.append(strand(head, side * theta * 0.9, 0.42, end_z + dz * head.unit + rng.uniform(-0.01, 0.01), width * w, off=(0.016, 0.018), drift=side * theta * 0.12, wave=wave, phase=rng.uniform(0, 6), hang=1.66, belly=0.5, thick=0.010, flare=-0.004))
     return out
 
@@ -142,7 +142,7 @@ def _gathered(style: str, head: Head, rng: np.random.Generator) -> tuple[list[Lo
         locks += tail(head, root, np.array([0.0, 1.0, 0.65]), 0.48 * n, rng, width=0.042 * n, count=7)
         pieces.append(blob(root + np.array([0, 0.006, 0.0]), np.array([0.022, 0.014, 0.022]) * n, head, "accessory", "trim"))
     elif style == "bun":
-        root = head.surface(np.array(np.pi), np.array(0.62), 0.045 * n)
+        root = head.surface(np.array(np.pi), np.array(0.68), 0.043 * n)
         pieces.append(blob(root, np.array([0.052, 0.048, 0.048]) * n, head))
     elif style == "twin buns":
         for side in (-1.0, 1.0):

@@ -10,14 +10,23 @@ from scripts.generator.atlas import Atlas
 from scripts.generator.attributes import Attributes
 from scripts.generator.bare import paint_skin, skin_pieces
 from scripts.generator.clothes import (
-    LONG, hem_height, legwear_pieces, paint_bottom, paint_legwear, paint_shoes, paint_top, shoe_pieces, top_pieces, trousers_pieces,
+    LONG,
+    hem_height,
+    legwear_pieces,
+    paint_bottom,
+    paint_legwear,
+    paint_shoes,
+    paint_top,
+    shoe_pieces,
+    top_pieces,
+    trousers_pieces,
 )
 from scripts.generator.collars import collar_pieces, paint_neckerchief
-from scripts.generator.garments import Figure
-from scripts.generator.skirt import skirt_piece
 from scripts.generator.face import FaceMap, paint_face
+from scripts.generator.garments import Figure
 from scripts.generator.hair import Head, paint_hair
 from scripts.generator.hairstyles import hair_pieces
+from scripts.generator.skirt import skirt_piece
 from stages.artifacts.body import BodyModel
 
 
