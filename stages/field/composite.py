@@ -14,21 +14,41 @@ from stages.field.encoding import BLOCK, FAST
 CHARBONNIER = np.float32(0.03)
 
 
+@njit(**FAST)
+def gather(first, last, t, step, density, rgb, weights):
+    """Fill ``weights`` of one ray; its premultiplied colour, the light that is left, the weighted distance."""
+    through = np.float32(1)
+    red = green = blue = far = np.float32(0)
+    for n in range(first, last):
+        b, s = n // BLOCK, n % BLOCK
+        alpha = np.float32(1) - np.exp(-density[n] * step)
+        w = through * alpha
+        weights[n] = w
+        red += w * rgb[b, 0, s]
+        green += w * rgb[b, 1, s]
+        blue += w * rgb[b, 2, s]
+        far += w * t[n]
+        through *= np.float32(1) - alpha
+    return red, green, blue, through, far
+
+
+@njit(**FAST)
+def share_out(first, last, step, total, weights, d_density):
+    """Turn d loss / d weight of one ray, in ``d_density``, into d loss / d density; ``total`` is the sum of weight times the former."""
+    through, so_far = np.float32(1), np.float32(0)
+    for n in range(first, last):
+        g, w = d_density[n], weights[n]
+        so_far += g * w
+        through -= w
+        d_density[n] = step * (through * g - (total - so_far))
+
+
 @njit(parallel=True, **FAST)
-def render(start, t, step, density, rgb, out):
-    """``out`` (R, 5): premultiplied colour, opacity, opacity-weighted distance. Ray r owns samples start[r]:start[r + 1]."""
+def render(start, t, step, density, rgb, weights, out):
+    """``out`` (R, 5): premultiplied colour, opacity, opacity-weighted distance. Ray r owns samples
+    start[r]:start[r + 1]; ``weights`` (N,) is scratch."""
     for r in prange(start.shape[0] - 1):
-        through = np.float32(1)
-        red = green = blue = far = np.float32(0)
-        for n in range(start[r], start[r + 1]):
-            b, s = n // BLOCK, n % BLOCK
-            alpha = np.float32(1) - np.exp(-density[n] * step)
-            w = through * alpha
-            red += w * rgb[b, 0, s]
-            green += w * rgb[b, 1, s]
-            blue += w * rgb[b, 2, s]
-            far += w * t[n]
-            through *= np.float32(1) - alpha
+        red, green, blue, through, far = gather(start[r], start[r + 1], t, step, density, rgb, weights)
         out[r, 0], out[r, 1], out[r, 2], out[r, 3], out[r, 4] = red, green, blue, np.float32(1) - through, far
 
 
@@ -55,20 +75,8 @@ def loss(
     inverse = np.float32(1) / np.float32(rays)
     for r in prange(rays):
         first, last = start[r], start[r + 1]
-        through = np.float32(1)
-        red = green = blue = np.float32(0)
-        sum_w = sum_wt = np.float32(0)
-        for n in range(first, last):
-            b, s = n // BLOCK, n % BLOCK
-            alpha = np.float32(1) - np.exp(-density[n] * step)
-            w = through * alpha
-            weights[n] = w
-            red += w * rgb[b, 0, s]
-            green += w * rgb[b, 1, s]
-            blue += w * rgb[b, 2, s]
-            sum_w += w
-            sum_wt += w * t[n]
-            through *= np.float32(1) - alpha
+        red, green, blue, through, sum_wt = gather(first, last, t, step, density, rgb, weights)
+        sum_w = np.float32(1) - through
         back0, back1, back2 = background[r, 0], background[r, 1], background[r, 2]
         a = target[r, 3]
         e0 = red + through * back0 - (a * target[r, 0] + (np.float32(1) - a) * back0)
@@ -81,10 +89,9 @@ def loss(
         opacity = np.float32(1) - through
         g_mask = np.float32(2) * mask_weight * (opacity - a) * inverse
         bent = np.float32(0)
-        before_w = before_wt = after = np.float32(0)
+        before_w = before_wt = np.float32(0)
         scale = distortion_weight * inverse
         total = np.float32(0)
-        # d loss / d w of every sample, kept in d_density until the second sweep turns it into d loss / d density
         for n in range(first, last):
             b, s = n // BLOCK, n % BLOCK
             w = weights[n]
@@ -99,12 +106,7 @@ def loss(
             d_rgb[b, 0, s] = g0 * w
             d_rgb[b, 1, s] = g1 * w
             d_rgb[b, 2, s] = g2 * w
-        through = np.float32(1)
-        for n in range(first, last):
-            g, w = d_density[n], weights[n]
-            after += g * w
-            through -= w
-            d_density[n] = step * (through * g - (total - after))
+        share_out(first, last, step, total, weights, d_density)
         out[r, 0] = l0 + l1 + l2 + mask_weight * (opacity - a) ** 2 + distortion_weight * bent
         out[r, 1] = (e0 * e0 + e1 * e1 + e2 * e2) / np.float32(3)
         out[r, 2] = opacity

@@ -87,7 +87,7 @@ class CpuField:
         """(R, 5) of rays with world directions ``unit`` (R, 3): premultiplied sRGB, opacity, opacity-weighted distance (m)."""
         _, _, density, rgb = self._evaluate(samples, self._harmonics(unit), True)
         out = np.empty((len(unit), 5), np.float32)
-        composite.render(samples.start, samples.t, step_m, density, rgb, out)
+        composite.render(samples.start, samples.t, step_m, density, rgb, self._space("weights", (len(samples.t),)), out)
         return out
 
     def evaluate(self, unit: np.ndarray, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
