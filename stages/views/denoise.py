@@ -138,7 +138,7 @@ def _state_writer(step: int, latents: Tensor, glimpses: Mapping[int, Tensor], ke
 
 def _read_state(path: Path) -> tuple[int, Tensor, dict[int, Tensor], dict[str, Tensor]]:
     with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
         step = json.loads(file.metadata()["state"])["step"]
     glimpses = {int(k.removeprefix("glimpse.")): v for k, v in tensors.items() if k.startswith("glimpse.")}
     kept = {k.removeprefix("history."): v for k, v in tensors.items() if k.startswith("history.")}

@@ -24,8 +24,8 @@ from tests.views.tiny import write_conditions, write_model
 @pytest.mark.parametrize(
     ("scheduler", "prediction_type", "clip_skip", "start"),
     [
-        ("dpmpp_2m_karras", "epsilon", 0, 0.0), ("dpmpp_2m_karras", "v_prediction", 0, 0.3), ("unipc", "v_prediction", 0, 0.0),
-        ("unipc", "epsilon", 1, 0.3), ("ddim", "epsilon", 0, 0.0), ("ddim", "v_prediction", 2, 0.0),
+        ("dpmpp_2m_karras", "epsilon", 0, 0.3), ("dpmpp_2m_karras", "v_prediction", 2, 0.0), ("unipc", "v_prediction", 0, 0.0),
+        ("ddim", "epsilon", 0, 0.3),
     ],
 )
 def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_skip: int, start: float, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_sk
         ControlNetSettings(model=str(folder / "controlnet-depth"), kind="depth", scale=1.3, start=start),
     )
     settings = ViewsSettings(
-        prompt="girl, red hair", negative_prompt="blue", model=str(folder), controlnets=controls, scheduler=scheduler, steps=6,
+        prompt="girl, red hair", negative_prompt="blue", model=str(folder), controlnets=controls, scheduler=scheduler, steps=5,
         guidance_scale=guidance, window="none", clip_skip=clip_skip,
     )
     context = StageContext(
@@ -56,15 +56,18 @@ def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_sk
     expected = [
         pipeline(
             prompts[i], [torch.from_numpy(conditions.image(c.kind, name)).permute(2, 0, 1)[None] for c in controls],
-            height=48, width=32, num_inference_steps=6, guidance_scale=guidance, negative_prompt="blue", latents=noise[i : i + 1],
+            height=48, width=32, num_inference_steps=5, guidance_scale=guidance, negative_prompt="blue", latents=noise[i : i + 1],
             controlnet_conditioning_scale=[c.scale for c in controls], control_guidance_start=[c.start for c in controls],
-            control_guidance_end=[c.end for c in controls], clip_skip=clip_skip or None, output_type=kind,
+            control_guidance_end=[c.end for c in controls], clip_skip=clip_skip or None,
+            output_type="latent",
         ).images[0]
-        for i, name in enumerate(conditions.names) for kind in ("latent", "np")
+        for i, name in enumerate(conditions.names)
     ]
     denoiser = make_denoiser(settings, networks, context)  # takes the ControlNets' embedders out: after the pipeline has run
     _remember_conditions(settings, conditions, denoiser.branches, context)
     latents, _ = denoiser.run(_frames(settings, conditions, networks, prompts), noise, 2, lambda: None)
-    torch.testing.assert_close(latents, torch.stack([torch.as_tensor(e) for e in expected[0::2]]), rtol=0, atol=1e-4)
-    for latent, picture in zip(latents, expected[1::2], strict=True):
+    torch.testing.assert_close(latents, torch.stack(expected), rtol=0, atol=1e-4)
+    pictures = pipeline.vae.decode(torch.stack(expected) / pipeline.vae.config.scaling_factor).sample
+    pictures = pipeline.image_processor.postprocess(pictures.detach(), output_type="np")
+    for latent, picture in zip(latents, pictures, strict=True):
         assert np.abs(decode(networks, latent) / 255.0 - picture).max() <= 0.5 / 255 + 1e-4
