@@ -16,8 +16,8 @@ class MeshSettings(BaseModel):
     density_level: float | None = Field(
         None, gt=0, description="Density (per metre) at which the field counts as surface; none: the level whose outline fits the views best."
     )
-    implicit_steps: int = Field(140, ge=0, le=20_000, description="Steps of the first pass (implicit surface, colours in space).")
-    surface_steps: int = Field(140, ge=0, le=20_000, description="Steps of the second pass (fixed topology, textures).")
+    implicit_steps: int = Field(120, ge=0, le=20_000, description="Steps of the first pass (implicit surface, colours in space).")
+    surface_steps: int = Field(100, ge=0, le=20_000, description="Steps of the second pass (fixed topology, textures).")
     batch: int = Field(4, ge=1, le=64, description="Views in a step.")
     sdf_rate: float = Field(0.06, gt=0, le=1, description="Learning rate of signed distances in the first pass, in cells.")
     vertex_rate: float = Field(0.0008, ge=0, le=0.1, description="Learning rate of vertex offsets in the second pass, metres.")
