@@ -134,7 +134,9 @@ def trousers_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[P
     field = np.minimum(figure.above(low), figure.waist_z - figure.z)
     field = np.where(figure.arm_weight > 0.3, -1.0, field)
     flare = 0.016 * smoothstep(figure.z, figure.crotch_z, low) if short else 0.014 * smoothstep(figure.z, figure.crotch_z - 0.05, low)
-    surface, _ = cloth(figure, field, 0.012 + flare, rounds=10)
+    band = (-0.006 if a.top in LONG else 0.006) * smoothstep(figure.z, figure.waist_z - 0.10, figure.waist_z - 0.05)  # under or over the top
+    inward = np.clip(-figure.normal[:, 0] * np.sign(figure.body.v_pos[:, 0]), 0, 1) * smoothstep(figure.z, figure.crotch_z + 0.03, figure.crotch_z - 0.02)
+    surface, _ = cloth(figure, field, (0.012 + flare + band) * (1 - 0.7 * inward), rounds=10)  # the legs of the trousers do not meet
     hidden |= field > 0.012
     return [leg_piece(figure, surface, "bottom", "bottom", low, figure.waist_z)]
 
@@ -171,8 +173,8 @@ def legwear_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Pi
     if a.legwear == "bare":
         return []
     high = figure.knee_z - 0.055 if a.legwear == "socks" else figure.knee_z + 0.60 * (figure.crotch_z - figure.knee_z)
-    field = high - figure.z
-    field = np.where(figure.arm_weight > 0.3, -1.0, field)
+    shown = min(high, figure.ankle_z + 0.06) if a.bottom == "trousers" else high
+    field = np.where(figure.arm_weight > 0.3, -1.0, shown - figure.z)
     surface, _ = cloth(figure, field, 0.003, rounds=2)
     hidden |= field > 0.012
     return [leg_piece(figure, surface, "legwear", "legwear", 0.0, high)]
