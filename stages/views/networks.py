@@ -39,6 +39,11 @@ class Networks:
         """Pixels per latent, each way."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
+    def keep_vae_only(self) -> None:
+        """Let go of what the denoising needed, before the pictures are decoded."""
+        del self.unet, self.text_encoder
+        self.controlnets.clear()
+
 
 def open_networks(folder: Path, controlnets: Sequence[Path], device: str, dtype: torch.dtype) -> Networks:
     """All networks in evaluation mode on ``device``: UNet and ControlNets in ``dtype``, text model float32.

@@ -52,8 +52,10 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     context.progress.start("denoising", total)
     context.progress.advance(denoiser.steps_done() * (total // settings.steps))
     latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
+    _write_description(settings, conditions, prompts, chunk, denoiser.copies, context.out)
+    del denoiser
+    networks.keep_vae_only()
     _write_pictures(latents, conditions, networks, context)
-    _write_description(settings, conditions, prompts, chunk, denoiser, context.out)
     views = ViewSet.open(context.out)
     _write_preview(views, glimpses, networks, context.out / "preview")
     return views
@@ -185,13 +187,13 @@ def _write_pictures(latents: Tensor, conditions: ConditionSet, networks: Network
 
 
 def _write_description(
-    settings: ViewsSettings, conditions: ConditionSet, prompts: Sequence[str], chunk: int, denoiser: Denoiser, out: Path
+    settings: ViewsSettings, conditions: ConditionSet, prompts: Sequence[str], chunk: int, copies: int, out: Path
 ) -> None:
     folder = models.locate(settings.model)
     document = {
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "chunk": chunk,
-        "evaluations_per_view_and_step": denoiser.copies, "negative_prompt": settings.negative_prompt,
+        "evaluations_per_view_and_step": copies, "negative_prompt": settings.negative_prompt,
         "words_unknown": word_notices(settings.prompt, settings.negative_prompt, settings.model, folder),
         "prompts": dict(zip(conditions.names, prompts, strict=True)),
     }

@@ -10,7 +10,7 @@ import numpy as np
 from stages.artifacts.images import to_u8
 
 HIGHEST_PX = 256
-SHEET_PX = 1_500_000  # about the strip of the denoising: memory does not grow with the views
+SHEET_PX = 1_000_000  # about the strip of the denoising: memory does not grow with the views
 
 
 def thumbnails(images: Iterable[np.ndarray], count: int) -> list[np.ndarray]:
