@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.stage import Capability, Stage, StageContext
+from pipeline.stage import Capability, ModelUse, Stage, StageContext
 from stages.artifacts.conditions import ConditionSet
 from stages.conditions.settings import ConditionsSettings
 
@@ -28,6 +28,19 @@ def _capabilities(settings: ConditionsSettings) -> Sequence[Capability]:
     return wanted
 
 
+def _models(settings: ConditionsSettings) -> Sequence[ModelUse]:
+    """The built-in body enters the key by its content."""
+    if settings.body is not None:
+        return ()
+    import hashlib
+    from pathlib import Path
+
+    digest = hashlib.sha256()
+    for path in sorted((Path(__file__).parent / "body").glob("base_body*")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return (ModelUse("base body", digest.hexdigest(), "Apache-2.0"),)
+
+
 def _run(settings: ConditionsSettings, inputs: NoInputs, context: StageContext) -> Any:
     from stages.conditions.run import run
 
@@ -36,5 +49,5 @@ def _run(settings: ConditionsSettings, inputs: NoInputs, context: StageContext) 
 
 STAGE = Stage(
     name="conditions", version=1, settings=ConditionsSettings, inputs=NoInputs, output=ConditionSet, run=_run,
-    capabilities=_capabilities,
+    capabilities=_capabilities, models=_models,
 )

@@ -9,6 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Kind = Literal["openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo"]
 
+PoseName = Literal[
+    "rest", "a_pose", "arms_forward", "arms_up", "bow", "fists", "hands_on_hips", "kick", "relaxed", "run", "sit", "squat", "t_pose",
+    "twist", "walk", "wave",
+]
+
 
 class RingSettings(BaseModel):
     """One ring of cameras: at azimuths 360 i / N, the first on the face."""
@@ -43,10 +48,7 @@ class ConditionsSettings(BaseModel):
     body: Path | None = Field(
         None, description="A body of your own: GLB, VRM, FBX or .blend with a humanoid armature; none: the project's anime body."
     )
-    pose: str = Field(
-        "a_pose", min_length=1,
-        description="Name of a built-in pose: a_pose, t_pose, relaxed, arms_up, walk... ; `rest` leaves the body as it is.",
-    )
+    pose: PoseName = Field("a_pose", description="A built-in pose; `rest` leaves the body as it is.")
     pose_file: Path | None = Field(None, description="A pose of your own (JSON: joint name to quaternion w x y z); takes the place of `pose`.")
     width: int = Field(288, ge=32, le=4096, description="Width of the pictures (pixels).")
     height: int = Field(384, ge=32, le=4096, description="Height of the pictures (pixels).")

@@ -31,6 +31,12 @@ def _run(settings: MeshSettings, inputs: MeshInputs, context: StageContext) -> A
     return run(settings, inputs, context)
 
 
+def _prepare() -> None:
+    from stages.mesh.warm import warm
+
+    warm()
+
+
 STAGE = Stage(
     name="mesh",
     version=1,
@@ -39,4 +45,5 @@ STAGE = Stage(
     output=MeshAsset,
     run=_run,
     capabilities=_capabilities,
+    prepare=_prepare,
 )

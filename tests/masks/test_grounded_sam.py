@@ -13,8 +13,15 @@ from third_party.grounded_sam import GroundedSamModel, choose_box, load
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     from transformers import (
-        BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, GroundingDinoImageProcessorPil, SamConfig,
-        SamImageProcessorPil, SamModel, SwinConfig,
+        BertConfig,
+        BertTokenizer,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoImageProcessorPil,
+        SamConfig,
+        SamImageProcessorPil,
+        SamModel,
+        SwinConfig,
     )
 
     root = tmp_path_factory.mktemp("weights")
@@ -52,11 +59,11 @@ def test_boxes_from_words_and_masks_from_boxes(folders: tuple[Path, Path]) -> No
 
 def test_weak_and_absent_detections() -> None:
     class Detector(GroundedSamModel):
-        def detect(self, picture, prompt, box_threshold, text_threshold):  # noqa: ANN001, ANN202
+        def detect(self, picture, prompt, box_threshold, text_threshold):
             keep = np.array([self.detector]) >= box_threshold
             return np.array([[1.0, 2.0, 9.0, 12.0]])[keep], np.array([self.detector])[keep]
 
-        def outline(self, picture, box):  # noqa: ANN001, ANN202
+        def outline(self, picture, box):
             return np.ones(picture.shape[:2], bool), 0.9
 
     image = np.zeros((16, 16, 3), np.float32)
