@@ -27,9 +27,9 @@ def _capabilities(settings: MasksSettings) -> tuple[Capability, ...]:
 def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
     if GroundedSam(settings).probe() is not None:
         return ()
-    from third_party.models import resolve
+    from third_party.models import use
 
-    return tuple(resolve(name).use() for name in (settings.grounding_dino, settings.sam) if name)
+    return tuple(use(name) for name in (settings.grounding_dino, settings.sam) if name)
 
 
 def _run(settings: MasksSettings, inputs: MasksInputs, context: StageContext) -> Any:

@@ -62,10 +62,9 @@ class GroundedSam:
     name: str = "grounded_sam"
 
     def _folders(self) -> tuple[Path, Path]:
-        from third_party.models import resolve
+        from third_party.models import locate
 
-        assert self.settings.grounding_dino and self.settings.sam
-        return resolve(self.settings.grounding_dino).folder, resolve(self.settings.sam).folder
+        return locate(self.settings.grounding_dino or ""), locate(self.settings.sam or "")
 
     def probe(self) -> str | None:
         """Weights named and on this machine."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.masks import STAGE
+from stages.masks.settings import MasksSettings
 from third_party.grounded_sam import GroundedSamModel, choose_box, load
 
 
@@ -78,3 +80,21 @@ def test_of_several_boxes_the_body_decides() -> None:
     boxes = np.array([[0.0, 0, 20, 20], [38.0, 8, 62, 92], [0.0, 0, 100, 100]])
     assert choose_box(boxes, np.array([0.6, 0.5, 0.5]), body) == 1
     assert choose_box(boxes, np.array([0.6, 0.5, 0.5]), None) == 0
+
+
+def test_the_stage_takes_grounded_sam_where_weights_are_named(folders: tuple[Path, Path]) -> None:
+    dino, sam = (str(folder) for folder in folders)
+    settings = MasksSettings(grounding_dino=dino, sam=sam, box_threshold=1e-6, text_threshold=1e-6)
+    (capability,) = STAGE.capabilities(settings)
+    first = capability.backends[0]
+    assert first.name == "grounded_sam" and first.probe() is None
+    assert [m.name for m in STAGE.models(settings)] == ["dino", "sam"]
+    mask, figures = first.figure(np.random.default_rng(0).random((96, 72, 3)).astype(np.float32), None, "cpu")
+    assert mask.shape == (96, 72) and figures["boxes"] == 20
+
+
+def test_without_weights_the_reason_is_said(tmp_path: Path) -> None:
+    unnamed = STAGE.capabilities(MasksSettings())[0].backends[0]
+    assert "no weights are named" in str(unnamed.probe())
+    absent = STAGE.capabilities(MasksSettings(grounding_dino="grounding_dino_base", sam="sam_vit_huge"))[0].backends[0]
+    assert absent.probe() is not None and STAGE.models(absent.settings) == ()
