@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from stages.masks import STAGE
 from stages.masks.settings import MasksSettings
@@ -26,6 +27,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         SwinConfig,
     )
 
+    torch.manual_seed(0)
     root = tmp_path_factory.mktemp("weights")
     words = ["[PAD]", *(f"[unused{i}]" for i in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"[u{i}]" for i in range(908)), "."]
     vocab = {w: i for i, w in enumerate([*words, *(f"[v{i}]" for i in range(16)), "?", "girl", "hair"])}
