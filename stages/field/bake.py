@@ -76,7 +76,7 @@ def _densities(field: RadianceField, scene: Scene, low: np.ndarray, cell: float,
 
 
 def _filled(scene: Scene, density: np.ndarray, low: np.ndarray, cell: float) -> np.ndarray:
-    """``density`` made solid wherever no training pixel's ray arrives with light left: the inside of the surface."""
+    """``density`` made solid wherever no training pixel's ray arrives with light left, and in closed cavities: inside the surface."""
     origins, directions, _ = scene.pixels.every(1)
     seen = np.zeros(density.shape, np.uint8)
     _mark_seen(origins, directions, low.astype(np.float32), np.float32(cell), np.float32(scene.box.size_m), density, seen)
@@ -86,6 +86,7 @@ def _filled(scene: Scene, density: np.ndarray, low: np.ndarray, cell: float) -> 
     label, _ = ndimage.label(hidden | dense)
     kept = np.unique(label[dense])
     inside = hidden & np.isin(label, kept[kept > 0])
+    inside |= ndimage.binary_fill_holes(inside | dense) & ~dense
     solid = -np.log1p(-MOST_OPACITY) / cell_m
     return np.where(inside, np.maximum(density, solid), density).astype(np.float32)
 

@@ -100,7 +100,8 @@ def test_pictures_and_points_agree_with_the_twin(kind: type) -> None:
     got = p.field.render(p.batch.unit, p.samples, STEP_M)
     for r, (_, rgb, w) in enumerate(rays):
         t = p.samples.t[p.samples.start[r] : p.samples.start[r + 1]]
-        want = [*(w[:, None] * rgb).sum(0).tolist(), float(w.sum()), float((w.detach().numpy() * t).sum())]
+        w, rgb = w.detach(), rgb.detach()
+        want = [*(w[:, None] * rgb).sum(0).tolist(), float(w.sum()), float((w.numpy() * t).sum())]
         np.testing.assert_allclose(got[r], want, rtol=1e-4, atol=1e-6)
     density, rgb = p.field.evaluate(p.batch.unit, p.samples)
     np.testing.assert_allclose(density, torch.cat([r[0] for r in rays]).detach().numpy(), rtol=1e-4)
