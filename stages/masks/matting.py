@@ -14,7 +14,8 @@ _SQUARE = np.ones((3, 3), bool)
 _BORDER_PX = 4
 _LEAST_DIFFERENCE = 0.035  # in sRGB; below this a pixel counts as background
 _NOISE_FACTOR = 5.0
-_HOLE_OVERLAP = 0.02  # an enclosed patch of background colour is a hole if less than this share of it lies on the body
+_HOLE_OVERLAP = 0.15  # an enclosed patch of background colour is a hole if less than this share of it lies on the body
+_HOLE_DIFFERENCE = 0.015  # and its mean is this close to the background: white cloth is painted a little darker
 _SPECK_SHARE = 0.002  # of the figure; smaller separate pieces are dropped
 _NEAR_PX = 4
 
@@ -32,11 +33,13 @@ def background_color(image: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, f
 def figure(image: np.ndarray, body: np.ndarray) -> np.ndarray:
     """(H, W) bool: the figure in ``image`` (H, W, 3) sRGB that stands on ``body`` (H, W) bool."""
     color, noise = background_color(image, body)
-    different = np.abs(image - color).max(-1) > max(_LEAST_DIFFERENCE, _NOISE_FACTOR * noise)
+    difference = np.abs(image - color).max(-1)
+    different = difference > max(_LEAST_DIFFERENCE, _NOISE_FACTOR * noise)
     core = ndimage.binary_erosion(body, _CROSS, iterations=2)
     wall = ndimage.binary_closing(np.pad(different | core, 2), _SQUARE)[2:-2, 2:-2]
     outside = _reached_from_border(~wall)
-    inside = ~(outside | _holes(~wall & ~outside, body))
+    even = max(_HOLE_DIFFERENCE, 2 * noise)
+    inside = ~(outside | _holes(~wall & ~outside, body, difference, even))
     return clean(inside, body)
 
 
@@ -75,16 +78,16 @@ def _reached_from_border(passable: np.ndarray) -> np.ndarray:
     return np.isin(labels, edge[edge > 0])
 
 
-def _holes(enclosed: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """Enclosed patches of background colour that the body does not reach: gaps between arm and trunk, between strands."""
+def _holes(enclosed: np.ndarray, body: np.ndarray, difference: np.ndarray, even: float) -> np.ndarray:
+    """Enclosed patches of background colour off the body: gaps between the legs, between arm and trunk, between strands."""
     labels, count = ndimage.label(enclosed, _CROSS)
-    out = np.zeros(enclosed.shape, bool)
-    reach = ndimage.binary_dilation(body, _SQUARE, iterations=2)
-    for patch in range(1, count + 1):
-        of = labels == patch
-        if of.sum() >= 10 and (of & reach).mean() / of.mean() < _HOLE_OVERLAP:
-            out |= of
-    return out
+    if count == 0:
+        return enclosed
+    index = np.arange(1, count + 1)
+    size = ndimage.sum_labels(enclosed, labels, index)
+    overlap = ndimage.mean(body.astype(float), labels, index)
+    unlike = ndimage.mean(difference, labels, index)
+    return np.isin(labels, index[(size >= 10) & (overlap < _HOLE_OVERLAP) & (unlike < even)])
 
 
 def soft_alpha(image: np.ndarray, inside: np.ndarray, background: np.ndarray, edge_px: float) -> tuple[np.ndarray, np.ndarray]:

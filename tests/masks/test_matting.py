@@ -28,6 +28,13 @@ def test_background_enclosed_by_strands_is_a_hole_but_a_shirt_is_not() -> None:
     assert found[125, 72] and found[125, 50], "white cloth"
 
 
+def test_the_gap_between_crossed_legs_is_a_hole() -> None:
+    coverage = np.maximum.reduce([disc(72, 60, 24, 50), disc(60, 140, 7, 45), disc(80, 140, 7, 45), disc(70, 180, 22, 6)])
+    image = over(np.ones((192, 144, 3)), (0.2, 0.2, 0.25), coverage).astype(np.float32)
+    found = matting.figure(image, coverage > 0.5)
+    assert not found[140, 70] and found[140, 60] and found[140, 80]
+
+
 def test_specks_go() -> None:
     image, coverage, body = girl(noise=0.0)
     image[5:8, 5:8] = 0
