@@ -150,6 +150,8 @@ def test_every_view_comes_before_any_comes_again(tmp_path: Path) -> None:
 def test_lit_views_give_a_surface_too(tmp_path: Path) -> None:
     asset = make(tmp_path, SETTINGS.model_copy(update={"lighting": "environment"}))
     asset.validate()
+    metrics = json.loads((asset.folder / "metrics.json").read_text())
+    assert metrics["edges_manifold"] and metrics["pieces"] == 1 and metrics["triangles"] >= 100
 
 
 def test_stage_and_settings() -> None:
