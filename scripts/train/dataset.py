@@ -30,6 +30,8 @@ from stages.conditions.keypoints import moved_by, view_keypoints
 from stages.conditions.software import draw, vertex_normals
 
 BODY_STEP_DEG, HEAD_STEP_DEG = 15.0, 45.0
+
+
 def group_views(rng: np.random.Generator) -> list[View]:
     """The views of one character in the order of shards.GROUP_WINDOWS: neighbours are one step of their ring apart."""
     body, head = int(rng.integers(1, 24)), int(rng.integers(0, 8))

@@ -30,10 +30,10 @@ def write_mp4(path: Path, frames_u8: Iterable[np.ndarray], fps: float, quality: 
     try:
         _feed(process, path, shape, first, source)
         _, message = process.communicate()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    finally:
+        if process.poll() is None:  # a frame could not be had, or the run was interrupted
+            process.kill()
+            process.wait()
     if process.returncode:
         raise StageError(f"{path}: ffmpeg ended with {process.returncode}: {message.decode(errors='replace')[-800:]}")
     return path
