@@ -19,6 +19,7 @@ from stages.rendering.zbuffer import rasterize
 OVERSAMPLING = 2
 NEAR_M, FAR_M = 0.5, 20.0
 JUMP_M = 0.014  # a step in depth, beyond what the surface's slope explains, that gets a line
+OUTLINE, FOLD = 0.45, 0.6  # strength of lines that move with the view
 MIP_LEVELS = 5
 
 
@@ -127,7 +128,8 @@ def _paint(tri_id, bary, uv, level_of, m0, m1, m2, m3, m4, rgb):
 
 @numba.njit(cache=True, nogil=True)
 def _line_strength(tri_id, depth, part, piece, quiet, y, x, jump, reach):
-    """How dark the line at a pixel is: 1 at outlines and ends of parts, less between pieces of one part."""
+    """How dark the line at a pixel is. Ends of parts and pieces stay on the surface and may be dark; outlines and folds wander
+    over it as the camera turns, which no texture can follow, so they are thin and light."""
     height, width = tri_id.shape
     f = tri_id[y, x]
     d = depth[y, x]
@@ -140,7 +142,7 @@ def _line_strength(tri_id, depth, part, piece, quiet, y, x, jump, reach):
                 break
             g = tri_id[yy, xx]
             if g < 0:
-                strongest = max(strongest, 1.0)
+                strongest = max(strongest, OUTLINE if r == 1 else 0.0)
                 break
             if g == f:
                 continue
@@ -150,10 +152,10 @@ def _line_strength(tri_id, depth, part, piece, quiet, y, x, jump, reach):
             if 0 <= yb < height and 0 <= xb < width and tri_id[yb, xb] >= 0:
                 slope = min(max(d - depth[yb, xb], 0.0), 2.0 * jump)
             if gap - slope > jump:
-                strongest = max(strongest, 1.0 if r == 1 or gap > 3 * jump else 0.0)
+                strongest = max(strongest, FOLD if r == 1 else 0.0)
             elif part[g] != part[f]:
                 if gap > 0.0 or (gap > -0.002 and part[f] < part[g]):
-                    strongest = max(strongest, 0.9 if r == 1 else 0.0)
+                    strongest = max(strongest, 0.85 if r == 1 else 0.0)
             elif piece[g] != piece[f] and not (quiet[g] or quiet[f]):
                 if r == 1 and (gap > 0.0 or (gap == 0.0 and piece[f] < piece[g])):
                     strongest = max(strongest, 0.75)
