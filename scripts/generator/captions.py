@@ -119,6 +119,11 @@ def _sentence(subject: str, said: dict[str, str], rng: np.random.Generator) -> s
 
 def caption(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str = "body") -> str:
     """A caption of the picture of ``attributes`` seen from ``azimuth_deg`` in the ``ring`` "body" or "head"."""
+    return caption_and_said(attributes, rng, azimuth_deg, ring)[0]
+
+
+def caption_and_said(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str) -> tuple[str, frozenset[str]]:
+    """A caption, and what it speaks of: keys of ``phrases``."""
     said = _kept(phrases(attributes, rng), attributes, rng)
     subject = _one(rng, SUBJECTS)
     if rng.random() < 0.35:
@@ -133,7 +138,7 @@ def caption(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float
     place = [_one(rng, RINGS[ring])] if rng.random() < (0.9 if ring == "head" else 0.5) else []
     place += [view] if rng.random() < 0.92 else []
     tail = [_one(rng, STYLE_WORDS)] if rng.random() < 0.25 else []
-    return ", ".join([*place, text, *tail] if rng.random() < 0.4 else [text, *tail, *place])
+    return ", ".join([*place, text, *tail] if rng.random() < 0.4 else [text, *tail, *place]), frozenset(said)
 
 
 def words_of(text: str) -> list[str]:

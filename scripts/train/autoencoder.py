@@ -1,4 +1,5 @@
-"""Train the embedded autoencoder on crops of the figure: half size first (or all hues but two are lost), then full size.
+"""Train the embedded autoencoder on crops of the figure: half size first (or all hues but two are lost), then full size, and at
+last on whole pictures, whose normalisation statistics are those of use.
 
     python -m scripts.train.autoencoder --data runs/data --out runs/vae --minutes 25
 
@@ -28,11 +29,11 @@ from stages.artifacts.images import contact_sheet, write_png
 
 FIGURE_WEIGHT = 5.0
 PEAK_RATE = 2e-3
-CROPS = {"half": 96, "full": 128}
-LEAST_FIGURE = 0.3  # share of a crop that shows more than background
-HALF_SIZE_SHARE = 0.55
-ANCHORED_SHARE = 0.75
-BATCH = {"half": 8, "full": 6}
+CROP = 96
+LEAST_FIGURE = 0.25  # share of a crop that shows more than background
+HALF_SIZE_SHARE, CROPS_SHARE = 0.3, 0.75
+ANCHORED_SHARE = 0.5
+BATCH = {"half": 4, "full": 4, "whole": 2}  # many small steps: this far from convergence they beat large batches
 
 
 def random_pictures(shards: list[Shard], count: int, rng: np.random.Generator) -> np.ndarray:
@@ -140,6 +141,13 @@ def quiet_latents(vae: torch.nn.Module) -> None:
         vae.quant_conv.bias[architecture.LATENT_CHANNELS :] = -6.0
 
 
+def phase(share: float, rng: np.random.Generator) -> str:
+    """half, full or whole: what the next batch is at this share of the time."""
+    if share < HALF_SIZE_SHARE or rng.random() < 0.25:
+        return "half"
+    return "full" if share < CROPS_SHARE else "whole"
+
+
 def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
@@ -148,7 +156,7 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed
     state = restore(vae, out, start)
     if not state["pictures"] and start is None:
         quiet_latents(vae)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True)
     began, before = time.monotonic(), state["done_s"]
     last_saved = began
     held = to_tensor(random_pictures(open_shards(data)[:1], 8, np.random.default_rng(1)))
@@ -156,9 +164,11 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed
     while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
         if step % 200 == 0:
             shards = open_shards(data)
-        size = "full" if share >= HALF_SIZE_SHARE and rng.random() < 0.75 else "half"
+        size = phase(share, rng)
         x = to_tensor(random_pictures(shards[1:] or shards, BATCH[size], rng))
-        x = random_crops(x if size == "full" else halve(x), CROPS[size], rng).contiguous(memory_format=torch.channels_last)
+        if size != "whole":
+            x = random_crops(x if size == "full" else halve(x), CROP, rng)
+        x = x.contiguous(memory_format=torch.channels_last)
         rate = PEAK_RATE * min(1.0, (step + 1) / 40) * max(0.02, 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimizer.param_groups:
             group["lr"] = rate

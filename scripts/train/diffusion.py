@@ -1,6 +1,6 @@
 """Train text encoder, UNet and ControlNet together on groups of views, with the attention window that the views stage uses.
 
-    python -m scripts.train.diffusion --data runs/data --vae runs/vae --out runs/diffusion --minutes 80
+    python -m scripts.train.diffusion --data runs/data --vae runs/vae --text runs/text --out runs/diffusion --minutes 80
 
 Half-size pictures first, full size in the last part of the time. Every batch holds whole groups (shards.GROUP_WINDOWS), so that
 the network learns to take from the first and the previous frame what the text leaves open; some batches are independent
@@ -35,6 +35,7 @@ from stages.views.windows import plan_chunks, repeat_windows
 
 HALF_SIZE_SHARE = 0.72
 PEAK_RATE = 8e-4
+TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = 0.999
 GROUPS = {"half": 4, "full": 2}
 NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
@@ -51,7 +52,7 @@ class Networks(nn.Module):
         self.controlnet = architecture.controlnet()
 
     def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor, picture: Tensor, control: float) -> Tensor:
-        """(N, 4, h, w), (N,), (N, L) int, (N, 3, 8h, 8w) -> predicted v (N, 4, h, w)."""
+        """(N, C, h, w), (N,), (N, L) int, (N, 3, 8h, 8w) -> predicted v (N, C, h, w)."""
         text = self.text_encoder(tokens)[0]
         if control == 0.0:
             return self.unet(noisy, timesteps, text).sample
@@ -68,7 +69,7 @@ def latent_path(shard: Shard, folder: Path, size: str) -> Path:
 
 @torch.no_grad()
 def cache_latents(vae: nn.Module, scale: float, shard: Shard, folder: Path, size: str) -> None:
-    """Encode a shard once: (characters, views, 4, h, w) float16, scaled to unit variance."""
+    """Encode a shard once: (characters, views, C, h, w) float16, scaled to unit variance."""
     path = latent_path(shard, folder, size)
     if path.exists():
         return
@@ -123,7 +124,7 @@ class Source:
         return self.batch(np.concatenate(latents), np.concatenate(parts), texts, groups, size)
 
     def batch(self, latents: np.ndarray, parts: np.ndarray, texts: list[str], groups: int, size: str) -> Batch:
-        """Arrays to tensors: latents (N, 4, h, w), parts (N, H, W) labels."""
+        """Arrays to tensors: latents (N, C, h, w), parts (N, H, W) labels."""
         z = torch.from_numpy(latents).float()
         labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
         picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
@@ -192,12 +193,15 @@ def take_up(nets: Networks, shipped: Path) -> None:
         network.load_state_dict({k: v.float() for k, v in load_file(shipped / name / f"{stem}.safetensors").items()}, strict=False)
 
 
-def restore(nets: Networks, average: Average, folder: Path, start: Path | None = None) -> dict:
-    """Parameters, their average and the progress (Adam starts afresh); without a checkpoint, what ``start`` holds or nothing."""
+def restore(nets: Networks, average: Average, folder: Path, start: Path | None = None, text: Path | None = None) -> dict:
+    """Parameters, their average and the progress (Adam starts afresh); without a checkpoint, what ``start`` and ``text`` hold."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         if start is not None:
             take_up(nets, start)
+        if text is not None:
+            nets.text_encoder.load_state_dict(load_file(text / "text_encoder.safetensors"))
+        if start is not None or text is not None:
             average.values = {k: p.detach().clone() for k, p in nets.named_parameters()}
         return {"done_s": 0.0, "pictures": 0, "curve": []}
     tensors = load_file(path)
@@ -213,7 +217,17 @@ def rate_at(share: float, step: int) -> float:
     return PEAK_RATE * min(1.0, (step + 1) / 200) * max(0.04, fall)
 
 
-def train(data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
+def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
+    """AdamW in two groups; ``scale`` is a group's share of the rate."""
+    read = list(nets.text_encoder.parameters())
+    painted = [*nets.unet.parameters(), *nets.controlnet.parameters()]
+    groups = [{"params": painted, "scale": 1.0}, {"params": read, "scale": TEXT_RATE}]
+    return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2, foreach=True)
+
+
+def train(
+    data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, text: Path | None = None, seed: int = 0
+) -> None:
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -221,12 +235,12 @@ def train(data: Path, vae_folder: Path, out: Path, minutes: float, start: Path |
     tokenizer = build_tokenizer(vocabulary(), out / "tokenizer")
     nets = Networks(tokenizer).to(memory_format=torch.channels_last)
     average = Average(nets)
-    state = restore(nets, average, out, start)
+    state = restore(nets, average, out, start, text)
     rng = np.random.default_rng([seed, state["pictures"]])
     window = install(nets.unet)
     source = Source(data, out / "latents", vae, scale, tokenizer)
     alphas = architecture.scheduler().alphas_cumprod
-    optimizer = torch.optim.AdamW(nets.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2, foreach=True)
+    optimizer = optimizer_of(nets)
     began = last_saved = time.monotonic()
     before, step, running = state["done_s"], 0, 1.0
     while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
@@ -234,7 +248,7 @@ def train(data: Path, vae_folder: Path, out: Path, minutes: float, start: Path |
         if step % 500 == 0 or not source.ready[size]:
             source.refresh(size)
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(share, step)
+            group["lr"] = group["scale"] * rate_at(share, step)
         loss = loss_of(nets, window, source.draw(size, GROUPS[size], rng), alphas, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -261,6 +275,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--start", type=Path, help="a folder that was shipped, to train further")
+    parser.add_argument("--text", type=Path, help="what reading.py wrote")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    train(options.data, options.vae, options.out, options.minutes, options.start)
+    train(options.data, options.vae, options.out, options.minutes, options.start, options.text)

@@ -29,11 +29,11 @@ from stages.views.attention import FrameWindow, install
 def sample(
     nets: Networks, window: FrameWindow, tokens: Tensor, empty: Tensor, picture: Tensor, steps: int, guidance: float, seed: int
 ) -> Tensor:
-    """Latents (N, 4, h, w) of whole groups, DPM++ 2M Karras."""
+    """Latents (N, C, h, w) of whole groups, DPM++ 2M Karras."""
     count, _, height, width = picture.shape
     scheduler = DPMSolverMultistepScheduler.from_config(architecture.scheduler().config, use_karras_sigmas=True)
     scheduler.set_timesteps(steps)
-    x = torch.randn((count, 4, height // 8, width // 8), generator=torch.Generator().manual_seed(seed))
+    x = torch.randn((count, architecture.LATENT_CHANNELS, height // 8, width // 8), generator=torch.Generator().manual_seed(seed))
     for t in scheduler.timesteps:
         v = []
         for text in (empty, tokens):
