@@ -23,7 +23,7 @@ from scipy import ndimage
 from scripts.bench.machine import report
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.glb_reader import read_glb
-from stages.artifacts.scores import figure_region, gradient_energy_ratio, on_white, psnr
+from stages.artifacts.scores import figure_psnr, gradient_energy_ratio, on_white, psnr
 from stages.artifacts.views import ViewSet
 from stages.mesh.repair import face_areas, is_edge_manifold
 from stages.rendering.picture import Surface, draw
@@ -60,13 +60,12 @@ def picture_scores(path: Path, views: ViewSet) -> dict[str, float]:
 
 def add_scores(scores: dict[str, list[float]], name: str, view: np.ndarray, drawn: np.ndarray, covered: np.ndarray) -> None:
     """Scores of ``drawn`` (H, W, 3), on white, against an RGBA ``view`` called ``name``, appended to ``scores``."""
-    picture = np.concatenate([drawn, covered[..., None]], -1)
-    region = figure_region(view[..., 3], picture[..., 3])
-    figure = psnr(on_white(view)[region], drawn[region])
+    picture = opaque(drawn, covered)
+    figure = figure_psnr(view, picture)
     scores.setdefault("psnr_db", []).append(figure)
     scores.setdefault(f"psnr_{name.split('_')[0]}_db", []).append(figure)
     scores.setdefault("psnr_whole_picture_db", []).append(psnr(on_white(view), drawn))
-    scores.setdefault("gradient_energy_ratio", []).append(gradient_energy_ratio(view, opaque(drawn, covered)))
+    scores.setdefault("gradient_energy_ratio", []).append(gradient_energy_ratio(view, picture))
 
 
 def opaque(drawn: np.ndarray, covered: np.ndarray) -> np.ndarray:

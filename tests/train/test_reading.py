@@ -1,0 +1,61 @@
+"""What the text encoder is taught: labels say what the caption says, and nothing of what it leaves out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scripts.generator.attributes import DEFAULT, sample_attributes
+from scripts.generator.captions import caption, caption_and_said, vocabulary, words_of
+from scripts.train import architecture
+from scripts.train.reading import TARGETS, Reader, captions, labels_of
+from scripts.train.vocabulary import build_tokenizer
+
+
+def label(labels: list[int], name: str) -> str | None:
+    """The value that a list of labels names; None for "unsaid"."""
+    values = TARGETS[name][1]
+    index = labels[list(TARGETS).index(name)]
+    return None if index == len(values) else values[index]
+
+
+def test_labels_are_the_attributes_that_were_said() -> None:
+    everything = frozenset(key for key, _ in TARGETS.values())
+    labels = labels_of(DEFAULT, everything)
+    assert label(labels, "hair_color") == "pink" and label(labels, "bottom_color") == "navy" and label(labels, "accessory") == "ribbon"
+    labels = labels_of(DEFAULT, everything - {"hair"})
+    assert label(labels, "hair_color") is None and label(labels, "hair_style") is None and label(labels, "top_color") == "white"
+    bare = labels_of(dataclasses.replace(DEFAULT, legwear="bare"), everything)
+    assert label(bare, "legwear") == "bare" and label(bare, "legwear_color") is None
+
+
+def test_what_is_said_stands_in_the_caption() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        a = sample_attributes(rng)
+        text, said = caption_and_said(a, rng, 90.0, "body")
+        assert ("eyes" in words_of(text)) == ("eyes" in said)
+        assert (a.shoes_color in words_of(text) and "shoes" not in said) <= (a.shoes_color in (
+            a.hair_color, a.top_color, a.bottom_color, a.legwear_color, a.accessory_color, a.eye_color, "blue", "white"))
+
+
+def test_a_caption_is_the_same_with_and_without_what_was_said() -> None:
+    a = sample_attributes(np.random.default_rng(1))
+    assert caption(a, np.random.default_rng(7), 45.0, "head") == caption_and_said(a, np.random.default_rng(7), 45.0, "head")[0]
+
+
+def test_labels_have_a_class_in_the_reader() -> None:
+    texts, labels = captions(np.random.default_rng(0), 32)
+    logits = Reader()(torch.zeros(32, 7, architecture.TEXT_WIDTH))
+    assert len(texts) == 32 and list(logits) == list(TARGETS) and labels.shape == (32, len(TARGETS))
+    for i, name in enumerate(TARGETS):
+        assert 0 <= labels[:, i].min() and labels[:, i].max() < logits[name].shape[1]
+
+
+def test_captions_fit_the_text_encoder(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(vocabulary(), tmp_path)
+    texts, _ = captions(np.random.default_rng(2), 300)
+    assert max(len(ids) for ids in tokenizer(texts).input_ids) <= architecture.TEXT_LENGTH
