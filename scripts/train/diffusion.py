@@ -33,11 +33,11 @@ from scripts.train.vocabulary import build_tokenizer
 from stages.views.attention import FrameWindow, install
 from stages.views.windows import plan_chunks, repeat_windows
 
-HALF_SIZE_SHARE = 0.72
+HALF_SIZE_SHARE = 0.62
 PEAK_RATE = 8e-4
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = 0.999
-GROUPS = {"half": 4, "full": 2}
+GROUPS = {"half": 3, "full": 2}
 NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
 FIGURE_WEIGHT = 3.0
 
@@ -212,9 +212,9 @@ def restore(nets: Networks, average: Average, folder: Path, start: Path | None =
 
 
 def rate_at(share: float, step: int) -> float:
-    """Warm-up, level, cosine to 4 % over the last 60 % of the time."""
-    fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (share - 0.4) / 0.6)))
-    return PEAK_RATE * min(1.0, (step + 1) / 200) * max(0.04, fall)
+    """Warm-up, level, cosine to 4 % over the last 45 % of the time, so that full size still learns fast."""
+    fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (share - 0.55) / 0.45)))
+    return PEAK_RATE * min(1.0, (step + 1) / 60) * max(0.04, fall)
 
 
 def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
