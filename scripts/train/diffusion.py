@@ -37,6 +37,7 @@ HALF_SIZE_SHARE = 0.62
 PEAK_RATE = 8e-4
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = 0.999
+FULL_SHARDS = 16  # full size is a short phase: encoding more of it would cost more than it teaches
 GROUPS = {"half": 3, "full": 2}
 NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
 FIGURE_WEIGHT = 3.0
@@ -106,7 +107,8 @@ class Source:
     def refresh(self, size: str) -> None:
         """Take in shards that have come since."""
         known = {shard.folder for shard, _ in self.ready[size]}
-        for shard in open_shards(self.data)[1:]:  # the first is held out
+        most = None if size == "half" else 1 + FULL_SHARDS
+        for shard in open_shards(self.data)[1:most]:  # the first is held out
             if shard.folder not in known:
                 cache_latents(self.vae, self.scale, shard, self.cache, size)
                 self.ready[size].append((shard, np.load(latent_path(shard, self.cache, size), mmap_mode="r")))
