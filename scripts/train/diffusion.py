@@ -188,9 +188,10 @@ def save(nets: Networks, average: Average, folder: Path, state: dict) -> None:
     (folder / "state.json").write_text(json.dumps(state, indent=1))
 
 
-def take_up(nets: Networks, shipped: Path) -> None:
-    """Begin from a folder that ``ship`` wrote."""
-    for name, network in (("text_encoder", nets.text_encoder), ("unet", nets.unet), ("controlnet-parts", nets.controlnet)):
+def take_up(nets: Networks, shipped: Path, text: bool) -> None:
+    """Begin from a folder that ``ship`` wrote, its text encoder only if ``text``."""
+    networks = {"unet": nets.unet, "controlnet-parts": nets.controlnet} | ({"text_encoder": nets.text_encoder} if text else {})
+    for name, network in networks.items():
         stem = "model" if name == "text_encoder" else "diffusion_pytorch_model"
         network.load_state_dict({k: v.float() for k, v in load_file(shipped / name / f"{stem}.safetensors").items()}, strict=False)
 
@@ -200,7 +201,7 @@ def restore(nets: Networks, average: Average, folder: Path, start: Path | None =
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         if start is not None:
-            take_up(nets, start)
+            take_up(nets, start, text is None)
         if text is not None:
             nets.text_encoder.load_state_dict(load_file(text / "text_encoder.safetensors"))
         if start is not None or text is not None:
