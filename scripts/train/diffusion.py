@@ -149,11 +149,18 @@ def begin(window: FrameWindow, groups: int, alone: bool) -> None:
     window.begin(plan_chunks(repeat_windows(windows, groups), groups * VIEWS_PER_CHARACTER)[0])
 
 
+def noisy_first(count: int, steps: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` timesteps (int64), one from each of as many equal shares of a distribution that leans to the noisy end (half of it
+    above 3/4 of ``steps``): what is decided there, colours and garments, is what a small network learns last."""
+    u = (rng.permutation(count) + rng.random(count)) / count
+    return np.minimum((steps * (1 - u * u)).astype(np.int64), steps - 1)
+
+
 def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, rng: np.random.Generator) -> Tensor:
     """v-prediction error; one timestep for each group, so that a window's frames are equally noisy."""
     alone = rng.random() < NO_WINDOW
     begin(window, batch.groups, alone)
-    per_group = torch.from_numpy(rng.integers(0, len(alphas), batch.groups))
+    per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), rng))
     timesteps = per_group.repeat_interleave(VIEWS_PER_CHARACTER)
     a = alphas[timesteps].view(-1, 1, 1, 1)
     noise = torch.from_numpy(rng.standard_normal(batch.latents.shape, np.float32))
