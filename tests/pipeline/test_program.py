@@ -156,6 +156,8 @@ def test_notices_come_before_the_run(program: Program) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_is_130_and_resumes(home: Path, program: Program, number: int) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:  # shells start what runs in their background so, and children inherit it
+        signal.signal(number, signal.default_int_handler)
     running = subprocess.Popen(command("run", "a.yaml", "--count.steps", "60"), cwd=home, env=environment(FAKE_SLEEP="0.1"), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: list(home.glob("cache/count/??/*.work/scratch/checkpoint/values.json")))
     running.send_signal(number)
