@@ -17,7 +17,7 @@ WIDTHS = (64, 128, 192)
 
 
 def autoencoder() -> AutoencoderKL:
-    """f = 8, 8 latent channels (four leave too little of a face that is 30 pixels high), about 1 M parameters."""
+    """f = 8, 8 latent channels (a face is 30 pixels high, which is four latents), about 1 M parameters."""
     return AutoencoderKL(
         block_out_channels=(16, 32, 64, 64),
         down_block_types=("DownEncoderBlock2D",) * 4,

@@ -33,7 +33,7 @@ CROP = 96
 LEAST_FIGURE = 0.25  # share of a crop that shows more than background
 HALF_SIZE_SHARE, CROPS_SHARE = 0.3, 0.75
 ANCHORED_SHARE = 0.5
-BATCH = {"half": 4, "full": 4, "whole": 2}  # many small steps: this far from convergence they beat large batches
+BATCH = {"half": 4, "full": 4, "whole": 2}
 
 
 def random_pictures(shards: list[Shard], count: int, rng: np.random.Generator) -> np.ndarray:
