@@ -38,7 +38,7 @@ PEAK_RATE = 8e-4
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = 0.999
 FULL_SHARDS = 16  # full size is a short phase that sees few pictures, and encoding them is slow
-GROUPS = {"half": 3, "full": 2}
+GROUPS = {"half": 2, "full": 2}
 NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
 FIGURE_WEIGHT = 3.0
 
@@ -150,10 +150,10 @@ def begin(window: FrameWindow, groups: int, alone: bool) -> None:
 
 
 def noisy_first(count: int, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """``count`` timesteps (int64), one from each of as many equal shares of a distribution that leans to the noisy end (half of it
+    """``count`` timesteps (int64), one from each of as many equal shares of a distribution that leans to the noisy end (40 % of it
     above 3/4 of ``steps``): what is decided there, colours and garments, is what a small network learns last."""
     u = (rng.permutation(count) + rng.random(count)) / count
-    return np.minimum((steps * (1 - u * u)).astype(np.int64), steps - 1)
+    return np.minimum((steps * (1 - u**1.5)).astype(np.int64), steps - 1)
 
 
 def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, rng: np.random.Generator) -> Tensor:
@@ -211,6 +211,7 @@ def restore(nets: Networks, average: Average, folder: Path, start: Path | None =
             take_up(nets, start, text is None)
         if text is not None:
             nets.text_encoder.load_state_dict(load_file(text / "text_encoder.safetensors"))
+            nets.unet.add_embedding.load_state_dict(load_file(text / "text_pool.safetensors"))
         if start is not None or text is not None:
             average.values = {k: p.detach().clone() for k, p in nets.named_parameters()}
         return {"done_s": 0.0, "pictures": 0, "curve": []}

@@ -4,7 +4,7 @@
 
 Stable Diffusion begins with a text encoder that knows its language; ours learns it from the generator's own captions. One query
 for each attribute looks at the encoder's states through an attention layer, as the UNet will, and names the attribute's value,
-or that nothing was said of it. Only the encoder is kept.
+or that nothing was said of it; so does the pooled text that joins the UNet's time embedding. Encoder and pooling are kept.
 """
 
 from __future__ import annotations
@@ -58,11 +58,17 @@ class Reader(nn.Module):
         self.queries = nn.Parameter(torch.randn(len(TARGETS), width) * 0.1)
         self.look = nn.MultiheadAttention(width, 4, batch_first=True)
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(values) + 1) for name, (_, values) in TARGETS.items()})
+        self.pool = architecture.text_pool()
+        self.pool_heads = nn.ModuleDict({name: nn.LazyLinear(len(values) + 1) for name, (_, values) in TARGETS.items()})
 
-    def forward(self, states: Tensor) -> dict[str, Tensor]:
+    def forward(self, states: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         queries = self.queries.expand(len(states), -1, -1)
         seen = self.look(queries, states, states, need_weights=False)[0]
-        return {name: head(seen[:, i]) for i, (name, head) in enumerate(self.heads.items())}
+        pooled = self.pool(states)
+        return (
+            {name: head(seen[:, i]) for i, (name, head) in enumerate(self.heads.items())},
+            {name: head(pooled) for name, head in self.pool_heads.items()},
+        )
 
 
 def labels_of(a: Attributes, said: frozenset[str]) -> list[int]:
@@ -91,10 +97,11 @@ def train(out: Path, minutes: float, seed: int = 0) -> dict[str, float]:
     rng = np.random.default_rng(seed)
     tokenizer = build_tokenizer(vocabulary(), out / "tokenizer")
     encoder, reader = architecture.text_encoder(tokenizer), Reader()
+    reader(torch.zeros(1, 1, architecture.TEXT_WIDTH))  # gives the lazy layers their shape
     parameters = [*encoder.parameters(), *reader.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2, foreach=True)
 
-    def read(count: int) -> tuple[dict[str, Tensor], Tensor]:
+    def read(count: int) -> tuple[tuple[dict[str, Tensor], dict[str, Tensor]], Tensor]:
         texts, labels = captions(rng, count)
         tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=architecture.TEXT_LENGTH, return_tensors="pt")
         return reader(encoder(tokens.input_ids)[0]), labels
@@ -102,8 +109,9 @@ def train(out: Path, minutes: float, seed: int = 0) -> dict[str, float]:
     began, step = time.monotonic(), 0
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
         optimizer.param_groups[0]["lr"] = PEAK_RATE * min(1.0, (step + 1) / 100) * max(0.02, 0.5 * (1 + math.cos(math.pi * share)))
-        logits, labels = read(BATCH)
-        loss = sum(F.cross_entropy(logits[name], labels[:, i]) for i, name in enumerate(TARGETS)) / len(TARGETS)
+        both, labels = read(BATCH)
+        losses = [F.cross_entropy(logits[name], labels[:, i]) for logits in both for i, name in enumerate(TARGETS)]
+        loss = sum(losses) / len(losses)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -112,10 +120,13 @@ def train(out: Path, minutes: float, seed: int = 0) -> dict[str, float]:
         if step % 100 == 0:
             print(step, round(share, 2), round(float(loss.detach()), 4), flush=True)
     with torch.no_grad():
-        logits, labels = read(512)
-    right = {name: float((logits[name].argmax(1) == labels[:, i]).float().mean()) for i, name in enumerate(TARGETS)}
-    figures = {"captions": step * BATCH, **right}
-    save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, out / "text_encoder.safetensors")
+        both, labels = read(512)
+    seen, pooled = (
+        {name: float((logits[name].argmax(1) == labels[:, i]).float().mean()) for i, name in enumerate(TARGETS)} for logits in both
+    )
+    figures = {"captions": step * BATCH, "right": seen, "right_pooled": pooled}
+    for name, module in (("text_encoder", encoder), ("text_pool", reader.pool)):
+        save_file({k: v.contiguous() for k, v in module.state_dict().items()}, out / f"{name}.safetensors")
     (out / "reading.json").write_text(json.dumps(figures, indent=1) + "\n")
     return figures
 

@@ -49,10 +49,18 @@ def test_a_caption_is_the_same_with_and_without_what_was_said() -> None:
 
 def test_labels_have_a_class_in_the_reader() -> None:
     texts, labels = captions(np.random.default_rng(0), 32)
-    logits = Reader()(torch.zeros(32, 7, architecture.TEXT_WIDTH))
-    assert len(texts) == 32 and list(logits) == list(TARGETS) and labels.shape == (32, len(TARGETS))
-    for i, name in enumerate(TARGETS):
-        assert 0 <= labels[:, i].min() and labels[:, i].max() < logits[name].shape[1]
+    assert len(texts) == 32 and labels.shape == (32, len(TARGETS))
+    for logits in Reader()(torch.zeros(32, 7, architecture.TEXT_WIDTH)):
+        assert list(logits) == list(TARGETS)
+        for i, name in enumerate(TARGETS):
+            assert 0 <= labels[:, i].min() and labels[:, i].max() < logits[name].shape[1]
+
+
+def test_the_pooling_that_was_taught_fits_the_unet() -> None:
+    pool, unet = Reader().pool, architecture.unet()
+    unet.add_embedding.load_state_dict(pool.state_dict())
+    states = torch.randn(2, 5, architecture.TEXT_WIDTH)
+    assert torch.equal(unet.add_embedding(states), pool(states))
 
 
 def test_captions_fit_the_text_encoder(tmp_path: Path) -> None:
