@@ -33,12 +33,12 @@ from scripts.train.vocabulary import build_tokenizer
 from stages.views.attention import FrameWindow, install
 from stages.views.windows import plan_chunks, repeat_windows
 
-HALF_SIZE_SHARE = 0.62
+HALF_SIZE_SHARE = 0.55
 PEAK_RATE = 8e-4
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
-EMA = 0.999
+EMA = {"half": 0.999, "full": 0.995}  # full size has few steps: a long memory would still be of half size at its end
 FULL_SHARDS = 16  # full size is a short phase that sees few pictures, and encoding them is slow
-GROUPS = {"half": 2, "full": 2}
+GROUPS = {"half": 2, "full": 1}
 NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
 FIGURE_WEIGHT = 3.0
 
@@ -179,10 +179,10 @@ class Average:
         self.steps = 0
 
     @torch.no_grad()
-    def update(self, nets: nn.Module) -> None:
-        """Follow the parameters, faster at the beginning."""
+    def update(self, nets: nn.Module, most: float) -> None:
+        """Follow the parameters: keep ``most`` of the average, less at the beginning."""
         self.steps += 1
-        keep = min(EMA, (1 + self.steps) / (10 + self.steps))
+        keep = min(most, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(list(self.values.values()), [p.detach() for p in nets.parameters()], 1 - keep)
 
 
@@ -265,7 +265,7 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
         optimizer.step()
-        average.update(nets)
+        average.update(nets, EMA[size])
         step += 1
         state["pictures"] += GROUPS[size] * VIEWS_PER_CHARACTER
         running = 0.99 * running + 0.01 * float(loss.detach())
