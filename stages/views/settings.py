@@ -69,7 +69,7 @@ class ViewsSettings(BaseModel):
     scheduler: Literal["dpmpp_2m_karras", "unipc", "ddim"] = Field("dpmpp_2m_karras", description="Solver of the denoising.")
     steps: int = Field(20, ge=1, le=1000, description="Denoising steps.")
     guidance_scale: float = Field(
-        5.0, ge=1, le=50, description="Weight of the prompt against the negative prompt (classifier-free guidance); 1 turns guidance off."
+        2.5, ge=1, le=50, description="Weight of the prompt against the negative prompt (classifier-free guidance); 1 turns guidance off."
     )
     window: Literal["sliding", "none", "full"] = Field(
         "sliding",
