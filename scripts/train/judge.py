@@ -96,7 +96,7 @@ def loss_of(judge: Judge, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
     h, w = heat.shape[-2:]
     cell_x, cell_y = ((points[..., i] / 8).long().clamp(0, n - 1) for i, n in ((0, w), (1, h)))
     target = torch.where(points[..., 2] > 0.5, cell_y * w + cell_x, -1)
-    return loss + 0.5 * F.cross_entropy(heat.flatten(2).transpose(1, 2).flatten(0, 1), target.flatten(), ignore_index=-1)
+    return loss + 0.5 * F.cross_entropy(heat.flatten(2).flatten(0, 1), target.flatten(), ignore_index=-1)
 
 
 @torch.no_grad()
@@ -138,6 +138,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
         optimizer.param_groups[0]["lr"] = 2e-3 * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * share))
         x, y, points = batch_of(shards, [picks[int(i)] for i in rng.integers(len(picks), size=BATCH)])
+        x = F.interpolate(halve(x), scale_factor=2, mode="bilinear") if rng.random() < 0.3 else x  # painted pictures are softer than true ones
         x = (x + 0.02 * torch.randn_like(x)).contiguous(memory_format=torch.channels_last)
         loss = loss_of(judge, x, y, points)
         optimizer.zero_grad(set_to_none=True)
@@ -145,7 +146,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
         optimizer.step()
         step += 1
         if step % 100 == 0:
-            print(step, round(share, 2), round(float(loss), 3), flush=True)
+            print(step, round(share, 2), round(float(loss.detach()), 3), flush=True)
     held = [(0, c, v) for c, v in body_views(shards[0])]
     figures = accuracy(judge.eval(), shards, held) | {"pictures_seen": step * BATCH, "held_out_pictures": len(held)}
     out.mkdir(parents=True, exist_ok=True)

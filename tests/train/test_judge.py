@@ -1,0 +1,48 @@
+"""The judge: points are learnt where they are, and what cannot be judged does not count."""
+
+from __future__ import annotations
+
+import torch
+
+from scripts.generator.attributes import DEFAULT
+from scripts.train.judge import POINTS, TARGETS, Judge, labels_of, locate, loss_of
+
+
+def test_a_peak_is_located_in_full_size_pixels() -> None:
+    heat = torch.zeros(1, POINTS, 48, 36)
+    heat[0, :, 20, 10] = 50.0
+    assert torch.allclose(locate(heat), torch.tensor([(10 + 0.5) * 8, (20 + 0.5) * 8]).expand(1, POINTS, 2), atol=1e-3)
+
+
+def test_the_loss_is_least_where_the_points_are() -> None:
+    class Fixed(torch.nn.Module):
+        """Says everything at random but the points, which it puts into cell (row, column)."""
+
+        def __init__(self, row: int, column: int) -> None:
+            super().__init__()
+            self.heat = torch.zeros(2, POINTS, 48, 36)
+            self.heat[:, :, row, column] = 9.0
+
+        def forward(self, x: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+            return {k: torch.zeros(len(x), len(words)) for k, words in TARGETS.items()}, self.heat
+
+    points = torch.tensor([84.0, 164.0, 1.0]).expand(2, POINTS, 3)  # column 10, row 20 of cells of 8 pixels
+    labels = torch.tensor([labels_of(DEFAULT)] * 2)
+    right, wrong = (float(loss_of(Fixed(*cell), torch.zeros(2, 3, 192, 144), labels, points)) for cell in ((20, 10), (10, 20)))
+    assert right < wrong - 3
+
+
+def test_it_learns_a_picture_by_heart() -> None:
+    torch.manual_seed(0)
+    judge = Judge()
+    x, labels = torch.rand(2, 3, 192, 144) * 2 - 1, torch.tensor([[0, 1, -1], [2, 3, 4]])
+    points = torch.stack([torch.rand(2, POINTS) * 288, torch.rand(2, POINTS) * 384, torch.ones(2, POINTS)], -1)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(12):
+        loss = loss_of(judge, x, labels, points)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.6 * losses[0]
