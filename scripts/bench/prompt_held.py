@@ -10,6 +10,7 @@ Pose: share of the posed body that is covered in the raw picture (darker than wh
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def main() -> None:
     if o.png:
         write_png(o.png, contact_sheet(pictures, columns=16))
     figures = {"machine": machine, "characters": len(some), "steps": o.steps, "colors": judged(judge, pictures, some)}
-    figures |= {"pose": pose_figures(judge, pictures, bodies, points), "judge": (o.judge / "judge.json").read_text()}
+    figures |= {"pose": pose_figures(judge, pictures, bodies, points), "judge": json.loads((o.judge / "judge.json").read_text())}
     report(figures, o.json)
 
 
