@@ -60,5 +60,5 @@ def test_the_embedded_profile_is_the_default() -> None:
     assert (got["model"], [(c["model"], c["kind"], c["scale"]) for c in got["controlnets"]]) == (
         "embedded", [("embedded/controlnet-parts", "parts", 1.0)],
     )
-    assert (got["steps"], got["guidance_scale"], got["window"]) == (20, 5.0, "sliding")
+    assert (got["steps"], got["guidance_scale"], got["window"]) == (20, 2.5, "sliding")
     assert ViewsSettings().source == "diffusion"
