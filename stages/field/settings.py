@@ -12,7 +12,7 @@ class FieldSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(1700, ge=1, le=100_000, description="Optimisation steps.")
+    steps: int = Field(1000, ge=1, le=100_000, description="Optimisation steps.")
     rays_per_batch: int = Field(4096, ge=64, le=1 << 18, description="Most rays in a step; fewer are taken while rays are costly.")
     samples_per_batch: int = Field(
         32768, ge=1024, le=1 << 22, description="Samples along rays that a step aims for; the number of rays adapts to it."
