@@ -3,8 +3,9 @@
     python -m scripts.bench.prompt_held --characters 64 --json docs/benchmarks/prompt_held.json
 
 The 64 held-out characters, fronts as a run paints them (the front attends to nothing but itself, so it is painted alone),
-judged by a network trained on true renders; its own accuracy on true renders of the same characters stands beside the figures.
-Pose: share of the posed body that is covered in the raw picture (darker than white by 6 %), and body points found by the judge.
+judged by a network trained on true renders; the same figures of true renders of these characters, in this pose, stand beside
+them: they are the most that can be asked for. Pose: share of the posed body that is covered in the raw picture (darker than white
+by 6 %, which true white clothes are not everywhere), and body points found by the judge.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ import torch
 
 from scripts.bench.machine import described, report
 from scripts.bench.painted import conditions, paint, prompt_of
+from scripts.generator.assemble import build_character
 from scripts.generator.attributes import Attributes
+from scripts.generator.draw import render
 from scripts.generator.split import HELD_OUT
 from scripts.train.autoencoder import halve, to_tensor
 from scripts.train.judge import PCK_SHARE, TARGETS, Judge, labels_of, load, locate
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.conditions.body import load_base_body
 
 WHITE = 0.94
 
@@ -81,15 +85,17 @@ def main() -> None:
     machine, judge = described(), load(o.judge)
     some = list(HELD_OUT[: o.characters])
     with tempfile.TemporaryDirectory() as folder:
-        given = conditions(Path(folder) / "conditions", body=2, head=0)
+        given = conditions(Path(folder) / "conditions", body=1, head=0)
         pictures = fronts(given, some, o.steps, Path(folder))
+        truth = [render(build_character(a, load_base_body()), given.cameras[0])[0] for a in some]
         bodies = [given.mask("body_00") > 0.5] * len(some)
         points = [given.keypoints["body_00"].body] * len(some)
     if o.png:
         write_png(o.png, contact_sheet(pictures, columns=16))
-    figures = {"machine": machine, "characters": len(some), "steps": o.steps, "colors": judged(judge, pictures, some)}
-    figures |= {"pose": pose_figures(judge, pictures, bodies, points), "judge": json.loads((o.judge / "judge.json").read_text())}
-    report(figures, o.json)
+    figures = {"machine": machine, "characters": len(some), "steps": o.steps}
+    for name, shown in (("painted", pictures), ("true", truth)):
+        figures[name] = {"colors": judged(judge, shown, some), "pose": pose_figures(judge, shown, bodies, points)}
+    report(figures | {"judge": json.loads((o.judge / "judge.json").read_text())}, o.json)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def build_arm(cage: Cage, hole: list[int]) -> list[int]:
     """Adds the left arm; returns the wrist's loop: behind, five above from back to front, in front, five below."""
     loop = hole
     c, s = np.cos(ARM_ANGLES), np.sin(ARM_ANGLES)
-    for k, u in enumerate(ARM_AT):
+    for u in ARM_AT:
         behind, front, above, below, ahead = ARM(u)
         f = -c * np.where(c > 0, behind, front)
         t = s * np.where(s > 0, above, below)

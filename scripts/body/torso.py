@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.body.cage import Cage
-from scripts.body.loft import Profile, bump, signed_power
+from scripts.body.loft import bump, signed_power
 
 COLUMNS = 10  # quads of a half ring
 ARM_COLUMNS = range(3, 7)  # columns that the arm's hole takes, of rows ARM_ROWS

@@ -2,7 +2,8 @@
 
     python -m scripts.train.diffusion --data runs/data --vae runs/vae --text runs/text --out runs/diffusion --minutes 80
 
-Half-size pictures first, full size in the last part of the time. Every batch holds whole groups (shards.GROUP_WINDOWS), so that
+Half-size pictures first, full size in the last part of the time (what was shipped is trained further at full size alone:
+``--start third_party/embedded --half-share 0 --peak 5e-4``). Every batch holds whole groups (shards.GROUP_WINDOWS), so that
 the network learns to take from the first and the previous frame what the text leaves open; some batches are independent
 frames. Stops and goes on from the newest checkpoint.
 """
@@ -14,6 +15,7 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +32,20 @@ from scripts.train.autoencoder import to_tensor
 from scripts.train.condition import part_colors
 from scripts.train.shards import ALONE_WINDOWS, GROUP_WINDOWS, VIEWS_PER_CHARACTER, Shard, open_shards
 from scripts.train.vocabulary import build_tokenizer
+from stages.conditions.body import load_base_body
 from stages.views.attention import FrameWindow, install
 from stages.views.windows import plan_chunks, repeat_windows
 
-HALF_SIZE_SHARE = 0.55
+HALF_SIZE_SHARE = 0.55  # of the time
 PEAK_RATE = 8e-4
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = {"half": 0.999, "full": 0.995}  # full size has few steps: a long memory would still be of half size at its end
-FULL_SHARDS = 16  # full size is a short phase that sees few pictures, and encoding them is slow
+FULL_SHARDS = 24  # full size is a short phase that sees few pictures, and encoding them is slow
 GROUPS = {"half": 2, "full": 1}
+FACE_PARTS = ("face", "eye_l", "eye_r", "iris_l", "iris_r", "brow_l", "brow_r", "mouth")
 NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
-FIGURE_WEIGHT = 3.0
+LEAN = {"half": 1.5, "full": 1.2}  # of the timesteps to the noisy end
+FIGURE_WEIGHT, FACE_WEIGHT = 3.0, 8.0  # a face is four latents high in a picture of the whole figure
 
 
 class Networks(nn.Module):
@@ -95,6 +100,7 @@ class Batch:
     picture: Tensor
     weight: Tensor
     groups: int
+    size: str
 
 
 class Source:
@@ -130,10 +136,21 @@ class Source:
         z = torch.from_numpy(latents).float()
         labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
         picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
-        body = F.max_pool2d(torch.from_numpy((labels > 0).astype(np.float32))[:, None], 8)
-        figure = F.max_pool2d(body, 5, 1, 2)  # hair and skirts stand out from the body
-        weight = 1 + (FIGURE_WEIGHT - 1) * figure
-        return Batch(z, tokenize(self.tokenizer, texts), picture, weight / weight.mean(), groups)
+        return Batch(z, tokenize(self.tokenizer, texts), picture, weight_of(labels), groups, size)
+
+
+def weight_of(labels: np.ndarray) -> Tensor:
+    """Labels (N, 8h, 8w) -> (N, 1, h, w), mean 1: what each latent counts for."""
+    within = lambda mask: F.max_pool2d(torch.from_numpy(mask.astype(np.float32))[:, None], 8)  # noqa: E731
+    figure = F.max_pool2d(within(labels > 0), 5, 1, 2)  # hair and skirts stand out from the body
+    weight = 1 + (FIGURE_WEIGHT - 1) * figure + (FACE_WEIGHT - FIGURE_WEIGHT) * within(face_labels()[labels])
+    return weight / weight.mean()
+
+
+@cache
+def face_labels() -> np.ndarray:
+    """(1 + parts,) bool: which labels are the face and its eyes."""
+    return np.array([False, *(name in FACE_PARTS for name in load_base_body().part_names)])
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
@@ -149,18 +166,18 @@ def begin(window: FrameWindow, groups: int, alone: bool) -> None:
     window.begin(plan_chunks(repeat_windows(windows, groups), groups * VIEWS_PER_CHARACTER)[0])
 
 
-def noisy_first(count: int, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """``count`` timesteps (int64), one from each of as many equal shares of a distribution that leans to the noisy end (40 % of it
-    above 3/4 of ``steps``): what is decided there, colours and garments, is what a small network learns last."""
+def noisy_first(count: int, steps: int, lean: float, rng: np.random.Generator) -> np.ndarray:
+    """``count`` timesteps (int64), one from each of as many equal shares of a distribution that leans to the noisy end (at 1.5,
+    40 % of it is above 3/4 of ``steps``): what is decided there, colours and garments, is what a small network learns last."""
     u = (rng.permutation(count) + rng.random(count)) / count
-    return np.minimum((steps * (1 - u**1.5)).astype(np.int64), steps - 1)
+    return np.minimum((steps * (1 - u**lean)).astype(np.int64), steps - 1)
 
 
 def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, rng: np.random.Generator) -> Tensor:
     """v-prediction error; one timestep for each group, so that a window's frames are equally noisy."""
     alone = rng.random() < NO_WINDOW
     begin(window, batch.groups, alone)
-    per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), rng))
+    per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), LEAN[batch.size], rng))
     timesteps = per_group.repeat_interleave(VIEWS_PER_CHARACTER)
     a = alphas[timesteps].view(-1, 1, 1, 1)
     noise = torch.from_numpy(rng.standard_normal(batch.latents.shape, np.float32))
@@ -222,10 +239,10 @@ def restore(nets: Networks, average: Average, folder: Path, start: Path | None =
     return json.loads((folder / "state.json").read_text())
 
 
-def rate_at(share: float, step: int) -> float:
+def rate_at(peak: float, share: float, step: int) -> float:
     """Warm-up, level, cosine to 4 % over the last 45 % of the time, so that full size still learns fast."""
     fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (share - 0.55) / 0.45)))
-    return PEAK_RATE * min(1.0, (step + 1) / 60) * max(0.04, fall)
+    return peak * min(1.0, (step + 1) / 60) * max(0.04, fall)
 
 
 def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
@@ -237,8 +254,9 @@ def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
 
 
 def train(
-    data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, text: Path | None = None, seed: int = 0
-) -> None:
+    data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, text: Path | None = None,
+    half_share: float = HALF_SIZE_SHARE, peak: float = PEAK_RATE, seed: int = 0,
+) -> None:  # fmt: skip
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -255,11 +273,11 @@ def train(
     began = last_saved = time.monotonic()
     before, step, running = state["done_s"], 0, 1.0
     while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
-        size = "half" if share < HALF_SIZE_SHARE else "full"
+        size = "half" if share < half_share else "full"
         if step % 500 == 0 or not source.ready[size]:
             source.refresh(size)
         for group in optimizer.param_groups:
-            group["lr"] = group["scale"] * rate_at(share, step)
+            group["lr"] = group["scale"] * rate_at(peak, share, step)
         loss = loss_of(nets, window, source.draw(size, GROUPS[size], rng), alphas, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -287,6 +305,8 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--start", type=Path, help="a folder that was shipped, to train further")
     parser.add_argument("--text", type=Path, help="what reading.py wrote")
+    parser.add_argument("--half-share", type=float, default=HALF_SIZE_SHARE, help="share of the time at half size")
+    parser.add_argument("--peak", type=float, default=PEAK_RATE, help="learning rate of the networks that paint")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    train(options.data, options.vae, options.out, options.minutes, options.start, options.text)
+    train(options.data, options.vae, options.out, options.minutes, options.start, options.text, options.half_share, options.peak)

@@ -30,7 +30,7 @@ class RingSettings(BaseModel):
 class BodyRingSettings(RingSettings):
     """The ring round the whole figure."""
 
-    views: int = Field(24, ge=2, le=360, description="Cameras in the ring.")
+    views: int = Field(24, ge=1, le=360, description="Cameras in the ring.")
     margin: float = Field(0.05, ge=0, le=0.4, description="Share of width and height left free on each side of the posed body.")
 
 

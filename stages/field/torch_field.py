@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stages.field.composite import CHARBONNIER
-from stages.field.cpu_field import BETA1, BETA2, EPSILON, WEIGHTS, initial_weights
+from stages.field.cpu_field import BETA1, BETA2, EPSILON, initial_weights
 from stages.field.encoding import PRIME_Y, PRIME_Z, GridLayout
 from stages.field.harmonics import harmonics
 from stages.field.march import Samples

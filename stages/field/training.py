@@ -73,7 +73,7 @@ class Training:
         self.history = [tuple(row) for row in arrays["history"].tolist()]
         self.field.load(arrays)
 
-    def run(self, tell: Callable[[float], None], save: Callable[["Training"], None]) -> None:
+    def run(self, tell: Callable[[float], None], save: Callable[[Training], None]) -> None:
         """The steps that are left. ``tell`` hears each step's PSNR; ``save`` is asked after each and decides for itself."""
         while self.done < self.settings.steps:
             tell(self.advance())
