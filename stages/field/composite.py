@@ -11,7 +11,7 @@ from numba import njit, prange
 
 from stages.field.encoding import BLOCK, FAST
 
-CHARBONNIER = np.float32(0.03)
+CHARBONNIER = np.float32(0.08)
 
 
 @njit(**FAST)

@@ -26,7 +26,7 @@ class FieldSettings(BaseModel):
     view_dependence: bool = Field(
         False, description="Let colour depend on the viewing direction. Evenly lit pictures do not need it; photographs do."
     )
-    learning_rate: float = Field(2e-2, gt=0, le=1, description="Adam's learning rate at the start; it falls to a tenth.")
+    learning_rate: float = Field(2e-2, gt=0, le=1, description="Adam's learning rate at the start; it falls to a hundredth.")
     loss: Literal["charbonnier", "l2"] = Field(
         "charbonnier", description="Colour loss: charbonnier forgives views that disagree, l2 does not."
     )

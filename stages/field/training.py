@@ -16,7 +16,7 @@ from stages.field.settings import FieldSettings
 REFRESH = 8  # steps between updates of the occupancy
 RECORD = 10  # steps between entries of the history
 FEWEST_RAYS = 256
-FALL = 0.1  # of the learning rate, from the first to the last step
+FALL = 0.01  # of the learning rate, from the first to the last step
 FILE = "training.safetensors"
 
 
