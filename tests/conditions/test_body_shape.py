@@ -13,8 +13,8 @@ from stages.conditions.body import POSES, load_base_body
 from stages.conditions.body.asset import FOLDER
 from stages.rendering.zbuffer import rasterize
 
-# triangles that touch when joints fold (knee and hip creases, armpits, closed hands); measured, with head room
-MOST_CROSSINGS = {"squat": 240, "sit": 180, "fists": 150, "run": 90}
+# triangles that touch where joints fold by more than 75 degrees (knees, hips, elbows, closed hands); measured, with head room
+MOST_CROSSINGS = {"squat": 240, "sit": 180, "fists": 150}
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_crossing_pairs_finds_a_planted_one() -> None:
 @pytest.mark.parametrize("name", sorted(POSES))
 def test_poses_bend_without_breaking(body: BodyModel, name: str) -> None:
     posed = body.posed(POSES[name])
-    assert len(crossing_pairs(posed.v_pos, posed.t_pos_idx)) <= MOST_CROSSINGS.get(name, 60)
+    assert len(crossing_pairs(posed.v_pos, posed.t_pos_idx)) <= MOST_CROSSINGS.get(name, 0)
     a, b = _edges(body.t_pos_idx).T
     stretch = np.linalg.norm(posed.v_pos[a] - posed.v_pos[b], axis=1) / np.linalg.norm(body.v_pos[a] - body.v_pos[b], axis=1)
     assert np.quantile(stretch, 0.995) < 2.2

@@ -93,8 +93,8 @@ def _presets() -> dict[str, Pose]:
         ),
         "run": _pose(
             {"spine": turn((X, 8.0), (Z, 8.0)), "hips": turn((Z, -6.0))},
-            {"UpperLeg": turn((X, -58.0)), "LowerLeg": turn((X, 72.0)), "UpperArm": turn((Y, 26.0), (X, 34.0)), "LowerArm": elbow(78.0)},
-            {"UpperLeg": turn((X, 24.0)), "LowerLeg": turn((X, 58.0)), "Foot": turn((X, 20.0)), "UpperArm": turn((Y, 26.0), (X, -30.0)), "LowerArm": elbow(80.0)},
+            {"UpperLeg": turn((X, -58.0)), "LowerLeg": turn((X, 72.0)), "UpperArm": turn((Y, 26.0), (X, 34.0)), "LowerArm": elbow(72.0)},
+            {"UpperLeg": turn((X, 24.0)), "LowerLeg": turn((X, 58.0)), "Foot": turn((X, 20.0)), "UpperArm": turn((Y, 26.0), (X, -30.0)), "LowerArm": elbow(70.0)},
         ),
         "squat": _pose(
             {"spine": turn((X, 18.0)), "chest": turn((X, 8.0)), "head": turn((X, -16.0)), "hips": turn((X, 10.0))},
@@ -107,7 +107,7 @@ def _presets() -> dict[str, Pose]:
         ),
         "kick": _pose(
             {"spine": turn((X, 6.0))},
-            {"UpperLeg": turn((X, -74.0)), "LowerLeg": turn((X, 14.0)), "Foot": turn((X, 22.0)), "UpperArm": turn((X, 18.0))}, {**stand},
+            {"UpperLeg": turn((X, -68.0)), "LowerLeg": turn((X, 14.0)), "Foot": turn((X, 22.0)), "UpperArm": turn((X, 18.0))}, {**stand},
         ),
         "twist": _pose(
             {"spine": turn((Z, 16.0)), "chest": turn((Z, 14.0)), "upperChest": turn((Z, 8.0)), "neck": turn((Z, 10.0)), "head": turn((Z, 14.0))},
