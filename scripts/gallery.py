@@ -2,7 +2,7 @@
 
     python -m scripts.gallery --out outputs/gallery
 
-Runs that are done are reused, so that a stopped gallery goes on. Of each character the page shows what the views stage painted,
+Runs that are done are reused, so that a stopped gallery goes on; ``--jobs`` makes several at a time and shares the cores out. Of each character the page shows what the views stage painted,
 the exported GLB rendered by Blender from eight sides and in three poses (where Blender is found), and its turntable.
 """
 
@@ -13,11 +13,13 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from pipeline.machine import cores
 from scripts.render_glb import render
 from stages.artifacts.images import contact_sheet
 from third_party.blender.provision import find_blender
@@ -26,7 +28,8 @@ SHEET_WIDTH, JPEG_QUALITY = 1400, 82
 HEADING = """# Twelve prompts
 
 Seed 0, default settings, the embedded profile, uncurated: `python -m scripts.gallery` makes this page. Above, what the views stage
-painted; below, the exported GLB as Blender draws it, from eight sides and in three poses.
+painted; below, the exported GLB as Blender draws it, from eight sides and in three poses. Times are those of {jobs} run(s) at a time
+on {cores} cores.
 """
 
 
@@ -40,9 +43,10 @@ class Entry:
     failure: str
 
 
-def run(config: Path, out: Path, until: str) -> Entry:
+def run(config: Path, out: Path, until: str, threads: int) -> Entry:
     """Run the pipeline as a user does; what ``run.json`` says of it."""
-    command = [sys.executable, "-m", "pipeline", "run", str(config), "--out", str(out), *(("--until", until) if until else ())]
+    command = [sys.executable, "-m", "pipeline", "run", str(config), "--out", str(out), "--threads", str(threads)]
+    command += ["--until", until] if until else []
     done = subprocess.run(command, check=False)
     report = json.loads((out / config.stem / "run.json").read_text())
     seconds = sum(stage["seconds"] for stage in report["stages"].values())
@@ -72,9 +76,9 @@ def collect(entry: Entry, made: Path, pictures: Path) -> None:
         shutil.copyfile(made / "turntable.mp4", pictures / f"{entry.name}.mp4")
 
 
-def page(entries: list[Entry], pictures: Path) -> str:
+def page(entries: list[Entry], pictures: Path, jobs: int) -> str:
     """The Markdown of the gallery."""
-    blocks = [HEADING]
+    blocks = [HEADING.format(jobs=jobs, cores=cores())]
     for e in entries:
         lines = [f"## {e.name}", "", f"*{e.prompt}*", "", f"{e.seconds:.0f} s." + (f" **Failed:** {e.failure}" if e.failure else "")]
         for kind in ("views", "blender"):
@@ -93,12 +97,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/gallery"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--until", default="", help="stop each run after this stage")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     o = parser.parse_args()
-    entries, pictures = [], o.docs / "pictures" / "gallery"
-    for config in sorted(o.configs.glob("*.yaml")):
-        entries.append(run(config, o.out, o.until))
-        collect(entries[-1], o.out / entries[-1].name, pictures)
-        (o.docs / "gallery.md").write_text(page(entries, pictures))
+    pictures, configs = o.docs / "pictures" / "gallery", sorted(o.configs.glob("*.yaml"))
+    threads = max(1, cores() // o.jobs)
+    run(configs[0], o.out, "conditions", cores())  # all share them, and an entry has one maker
+    with ThreadPoolExecutor(o.jobs) as pool:
+        entries = []
+        for entry in pool.map(lambda config: run(config, o.out, o.until, threads), configs):
+            entries.append(entry)
+            collect(entry, o.out / entry.name, pictures)
+            (o.docs / "gallery.md").write_text(page(entries, pictures, o.jobs))
 
 
 if __name__ == "__main__":
