@@ -20,12 +20,17 @@ def _recipes() -> Mapping[str, Recipe]:
 
 
 def _setup(say: Callable[[str], None], profile: str | None) -> None:
+    from pipeline.errors import MissingError
     from pipeline.setup import provide
     from third_party.blender import provision
+    from third_party.blender.findings import COST
 
-    provision.install(say)
     for recipe in _recipes().values():
         provide(recipe, profile, say)
+    try:
+        provision.install(say)
+    except MissingError as error:  # a run does without
+        say(f"Blender: none. {error}\nWithout it {COST}.")
 
 
 def _findings() -> list[Finding]:

@@ -70,6 +70,19 @@ def read_glb(path: Path) -> GlbScene:
                             "Export it again as glTF 2.0 binary, without compression") from error
 
 
+def refusal(path: Path) -> str | None:
+    """Why ``read_glb`` cannot decode a legal file: the extensions that it requires; None if there are none or the file is not legal."""
+    try:
+        missing = _not_understood(split_glb(Path(path).read_bytes())[0])
+    except (KeyError, ValueError, struct.error, OSError):
+        return None
+    return f"it requires {', '.join(missing)}" if missing else None
+
+
+def _not_understood(document: dict[str, Any]) -> list[str]:
+    return sorted(set(document.get("extensionsRequired", ())) - _UNDERSTOOD)
+
+
 def split_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
     """The JSON document and the binary chunk of a GLB file. Raises ValueError."""
     if len(data) < 20 or data[:4] != b"glTF":
@@ -91,9 +104,9 @@ class _Reader:
 
     def __init__(self, document: dict[str, Any], binary: bytes) -> None:
         self.json, self.binary = document, binary
-        refused = set(document.get("extensionsRequired", ())) - _UNDERSTOOD
+        refused = _not_understood(document)
         if refused:
-            raise ValueError(f"it requires {', '.join(sorted(refused))}, which is not supported")
+            raise ValueError(f"it requires {', '.join(refused)}, which is not supported")
         self.nodes = document.get("nodes", [])
         self.parent = {c: n for n, node in enumerate(self.nodes) for c in node.get("children", ())}
         self.world: dict[int, np.ndarray] = {}
@@ -173,7 +186,7 @@ class _Reader:
 
     def _part(self, name: str, n: int, primitive: dict[str, Any]) -> GlbPart:
         read = lambda key: self.accessor(primitive["attributes"][key]) if key in primitive["attributes"] else None  # noqa: E731
-        v_pos, v_nrm, v_tex = read("POSITION").astype(np.float64), read("NORMAL"), read("TEXCOORD_0")
+        v_pos, v_nrm, v_tex = read("POSITION").astype(np.float64), read("NORMAL"), self._texture_coordinates(primitive)
         corners = self.accessor(primitive["indices"])[:, 0].astype(np.int64) if "indices" in primitive else np.arange(len(v_pos))
         if len(corners) and corners.max() >= len(v_pos):
             raise ValueError(f"mesh {name} has an index past its last vertex")
@@ -185,9 +198,20 @@ class _Reader:
             v_nrm /= np.maximum(np.linalg.norm(v_nrm, axis=-1, keepdims=True), 1e-20)
         if len(matrices) and np.linalg.det(matrices[0, :3, :3]) < 0:
             triangles = triangles[:, ::-1]
-        if v_tex is not None:
-            v_tex = np.stack([v_tex[:, 0], 1.0 - v_tex[:, 1]], -1)
         return GlbPart(name, v_pos, triangles, v_nrm, v_tex, joints, weights, primitive.get("material"))
+
+    def _texture_coordinates(self, primitive: dict[str, Any]) -> np.ndarray | None:
+        """(V, 2) with v up, of the set that the base colour uses, moved as its KHR_texture_transform says."""
+        material = self.json["materials"][primitive["material"]] if "material" in primitive else {}
+        texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
+        moved = texture.get("extensions", {}).get("KHR_texture_transform", {})
+        key = f"TEXCOORD_{moved.get('texCoord', texture.get('texCoord', 0))}"
+        if key not in primitive["attributes"]:
+            return None
+        u, v = (self.accessor(primitive["attributes"][key]) * moved.get("scale", (1.0, 1.0))).T
+        c, s = np.cos(moved.get("rotation", 0.0)), np.sin(moved.get("rotation", 0.0))
+        right, down = moved.get("offset", (0.0, 0.0))
+        return np.stack([c * u + s * v + right, 1.0 - (c * v - s * u + down)], -1)
 
     def _skinning(self, n: int, primitive: dict[str, Any], count: int) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
         """Joints, weights, and the matrix (V, 4, 4) that takes each vertex to the world in the default pose."""

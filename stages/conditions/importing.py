@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,21 +37,25 @@ def importers(path: Path) -> tuple[BodyImporter, ...]:
     suffix = path.suffix.lower()
     if suffix not in KNOWN:
         raise ConfigError(f"{path}: a body is a file of type {', '.join(KNOWN)}, not {suffix or 'one without suffix'}")
-    return (GltfImporter(), BlenderImporter()) if suffix in GLTF else (BlenderImporter(),)
+    return (GltfImporter(path), BlenderImporter()) if suffix in GLTF else (BlenderImporter(),)
 
 
+@dataclass(frozen=True)
 class GltfImporter:
     """GLB and VRM, read by the project itself."""
 
-    name = "gltf"
+    path: Path
+    name: str = "gltf"
 
     def probe(self) -> str | None:
-        """Always at hand."""
-        return None
+        """None, or what the file asks for that our reader does not decode (Blender may: Draco, meshopt)."""
+        from stages.artifacts.glb_reader import refusal
+
+        return refusal(self.path)
 
     def version(self) -> str:
         """Ours."""
-        return "1"
+        return "2"
 
     def load(self, path: Path, work: Path) -> BodyModel:
         """See ``BodyImporter``."""

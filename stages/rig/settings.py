@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RigSettings(BaseModel):
@@ -16,3 +18,9 @@ class RigSettings(BaseModel):
         60.0, gt=0, lt=90, description="The body's weights are taken only where its surface faces the same way within this angle (degrees).")
     smoothing_m: float = Field(0.012, gt=0, le=0.1, description="Detail of the weights finer than this length (metres) is smoothed away.")
     preview_px: int = Field(480, ge=64, le=2048, description="Height of the preview pictures (pixels).")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.near_m >= self.far_m:
+            raise ValueError(f"near_m {self.near_m} must be less than far_m {self.far_m}")
+        return self

@@ -96,7 +96,7 @@ def t_posed() -> BodyModel:
 
 
 @pytest.mark.parametrize("importer", [
-    GltfImporter(), pytest.param(BlenderImporter(), marks=pytest.mark.skipif(BLENDER_REFUSAL is not None, reason=str(BLENDER_REFUSAL))),
+    GltfImporter(Path()), pytest.param(BlenderImporter(), marks=pytest.mark.skipif(BLENDER_REFUSAL is not None, reason=str(BLENDER_REFUSAL))),
 ], ids=["gltf", "blender"])
 def test_a_t_posed_mixamo_body_turned_and_in_centimetres_comes_home(t_posed: BodyModel, tmp_path: Path, importer: object) -> None:
     path = written(tmp_path / "body.glb", t_posed, mixamo, turn_deg=180.0, scale=100.0)
@@ -133,7 +133,7 @@ def test_a_vrm_is_believed_whatever_its_bones_are_called(tmp_path: Path) -> None
     numbered = {n: f"bone_{i}" for i, n in enumerate(body.skeleton.names)}
     path = written(tmp_path / "a.vrm", body, numbered.__getitem__)
     with_vrm(path, lambda nodes: {"VRMC_vrm": {"specVersion": "1.0", "humanoid": {"humanBones": {n: {"node": nodes[b]} for n, b in numbered.items()}}}})
-    found = GltfImporter().load(path, tmp_path)
+    found = GltfImporter(path).load(path, tmp_path)
     assert set(found.skeleton.names) == set(body.skeleton.names)
 
 
@@ -148,9 +148,18 @@ def test_files_that_are_no_bodies(tmp_path: Path) -> None:
         importers(Path("body.obj"))
     assert [i.name for i in importers(Path("a.VRM"))] == ["gltf", "blender"] and [i.name for i in importers(Path("a.fbx"))] == ["blender"]
     (tmp_path / "a.glb").write_bytes(b"no")
+    assert GltfImporter(tmp_path / "a.glb").probe() is None  # for ``load`` to say what is wrong with it
     with pytest.raises(ConfigError, match="not a GLB file"):
-        GltfImporter().load(tmp_path / "a.glb", tmp_path)
+        GltfImporter(tmp_path / "a.glb").load(tmp_path / "a.glb", tmp_path)
     body = mannequin()
     write_glb(tmp_path / "b.glb", GlbMesh(body.v_pos, body.t_pos_idx))
     with pytest.raises(ConfigError, match="no armature"):
-        GltfImporter().load(tmp_path / "b.glb", tmp_path)
+        GltfImporter(tmp_path / "b.glb").load(tmp_path / "b.glb", tmp_path)
+
+
+def test_a_compressed_body_is_left_to_blender(tmp_path: Path) -> None:
+    text = json.dumps({"asset": {"version": "2.0"}, "extensionsRequired": ["KHR_draco_mesh_compression"]}).encode()
+    text += b" " * (-len(text) % 4)
+    path = tmp_path / "a.glb"
+    path.write_bytes(struct.pack("<4sII", b"glTF", 2, 20 + len(text)) + struct.pack("<I4s", len(text), b"JSON") + text)
+    assert GltfImporter(path).probe() == "it requires KHR_draco_mesh_compression"

@@ -225,6 +225,23 @@ def test_other_peoples_layouts_are_read(tmp_path: Path) -> None:
     assert part.joints is None and part.material is None
 
 
+def test_base_colour_may_use_another_set_of_coordinates_moved_on_its_atlas(tmp_path: Path) -> None:
+    """The second set, halved, turned a quarter against the clock as the picture shows it (v down), shifted."""
+    points, first, second = np.eye(3, dtype="<f4"), np.zeros((3, 2), "<f4"), np.array([[0, 0], [1, 0], [0, 1]], "<f4")
+    texture = {"index": 0, "extensions": {"KHR_texture_transform": {
+        "offset": [0.25, 0.75], "scale": [0.5, 0.5], "rotation": float(np.pi / 2), "texCoord": 1}}}
+    document = {
+        "extensionsRequired": ["KHR_texture_transform"], "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1, "TEXCOORD_1": 2}, "material": 0}]}],
+        "materials": [{"pbrMetallicRoughness": {"baseColorTexture": texture}}], "textures": [{}],
+        "bufferViews": [{"buffer": 0, "byteOffset": a, "byteLength": n} for a, n in ((0, 36), (36, 24), (60, 24))],
+        "accessors": [{"bufferView": i, "componentType": 5126, "count": 3, "type": t} for i, t in enumerate(("VEC3", "VEC2", "VEC2"))],
+    }
+    (tmp_path / "a.glb").write_bytes(by_hand(document, points.tobytes() + first.tobytes() + second.tobytes()))
+    (part,) = read_glb(tmp_path / "a.glb").parts
+    np.testing.assert_allclose(part.v_tex, [[0.25, 0.25], [0.25, 0.75], [0.75, 0.25]], atol=1e-6)  # +u of before is up, +v (down) right
+
+
 @pytest.mark.parametrize(("spoil", "message"), [
     (lambda d: d[:40], "bytes; expected a whole file"),
     (lambda d: b"PK" + d[2:], "does not begin with 'glTF'"),

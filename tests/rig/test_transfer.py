@@ -136,3 +136,8 @@ def test_sparse_skinning_equals_dense() -> None:
     order = np.argsort(-b.weights, -1)
     sparse = skin_sparse(b.v_pos, order, np.take_along_axis(b.weights, order, -1), transforms)
     np.testing.assert_allclose(sparse, skin(b.v_pos, b.weights, transforms))
+
+
+def test_distances_of_trust_must_be_in_order() -> None:
+    with pytest.raises(ValueError, match=r"near_m 0.06 must be less than far_m 0.05"):
+        RigSettings(near_m=0.06)

@@ -113,6 +113,17 @@ def test_install_names_the_debian_packages_first(monkeypatch: pytest.MonkeyPatch
 
 def test_findings_say_what_it_costs_and_what_mends_it(tmp_path: Path) -> None:
     (finding, *_) = blender_findings()
-    assert finding.missing and "350 MB" in finding.remedy
+    assert "FBX" in finding.cost and not finding.missing and "350 MB" in finding.remedy  # a run does without
     environment(tmp_path / "env-blender")
-    assert not blender_findings()[0].missing
+    assert blender_findings()[0].cost == ""
+
+
+def test_setup_goes_on_without_blender_and_says_what_that_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import __main__ as program
+
+    provided: list[str] = []
+    monkeypatch.setattr("pipeline.setup.provide", lambda recipe, profile, say: provided.append("kernels"))
+    monkeypatch.setattr(provision, "missing_libraries", lambda: ["libXi.so.6"])
+    said: list[str] = []
+    program._setup(said.append, None)
+    assert provided and "apt-get install" in said[-1] and "FBX" in said[-1]
