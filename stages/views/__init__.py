@@ -42,11 +42,11 @@ def _models(settings: ViewsSettings) -> Sequence[ModelUse]:
 def _notices(settings: ViewsSettings) -> Sequence[str]:
     if settings.source == "images":
         return ()
-    from stages.views.vocabulary import word_notices
+    from stages.views.vocabulary import painted_texts, word_notices
     from third_party import models
 
     folder = models.find(settings.model)
-    return word_notices(settings.prompt, settings.negative_prompt, settings.model, folder) if folder else ()
+    return word_notices(painted_texts(settings), settings.model, folder) if folder else ()
 
 
 STAGE = Stage(

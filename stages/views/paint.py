@@ -24,7 +24,7 @@ from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
 from stages.views.text import embed, fits
 from stages.views.thumbnails import thumbnails
-from stages.views.vocabulary import word_notices
+from stages.views.vocabulary import painted_texts, word_notices
 from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
 from third_party import models
 
@@ -36,7 +36,7 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     """Fill ``context.out`` with ``images/<name>.png``, ``transforms.json``, ``views.json`` and a preview."""
     torch.set_num_threads(context.threads)
     folder = models.locate(settings.model)
-    for notice in word_notices(settings.prompt, settings.negative_prompt, settings.model, folder):
+    for notice in word_notices(painted_texts(settings), settings.model, folder):
         context.warn(notice)
     networks = open_networks(
         folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device)
@@ -194,7 +194,7 @@ def _write_description(
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "chunk": chunk,
         "evaluations_per_view_and_step": copies, "negative_prompt": settings.negative_prompt,
-        "words_unknown": word_notices(settings.prompt, settings.negative_prompt, settings.model, folder),
+        "words_unknown": word_notices(painted_texts(settings), settings.model, folder),
         "prompts": dict(zip(conditions.names, prompts, strict=True)),
     }
     (out / "views.json").write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

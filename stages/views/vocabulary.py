@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import ArtifactError
+from stages.views.settings import ViewsSettings
 
-WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
+WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")  # of any script; an underscore parts words, as the tokenizer does
 
 
 def learnt_words(model_folder: Path) -> frozenset[str] | None:
@@ -36,7 +39,8 @@ def unknown_words(prompt: str, model_folder: Path) -> list[str]:
         return []
     parts = frozenset(part for word in learnt for part in re.split("[-']", word))
     known = lambda word: word in learnt or all(part in parts for part in re.split("[-']", word))  # noqa: E731
-    return list(dict.fromkeys(word for word in WORD.findall(prompt.lower()) if not known(word)))
+    text = unicodedata.normalize("NFC", prompt).replace("’", "'").lower()
+    return list(dict.fromkeys(word for word in WORD.findall(text) if not known(word)))
 
 
 def near_words(word: str, model_folder: Path, count: int = 3) -> list[str]:
@@ -44,13 +48,26 @@ def near_words(word: str, model_folder: Path, count: int = 3) -> list[str]:
     return difflib.get_close_matches(word, sorted(learnt_words(model_folder) or ()), count, 0.65)
 
 
-def word_notices(prompt: str, negative_prompt: str, model: str, model_folder: Path) -> list[str]:
-    """One sentence for each text that holds words never learnt, with near words that were."""
-    notices = []
-    for label, text in (("prompt", prompt), ("negative prompt", negative_prompt)):
-        unknown = unknown_words(text, model_folder)
+def painted_texts(settings: ViewsSettings) -> dict[str, str]:
+    """Every text that reaches the model, by what it is called: the prompts, and what is added by frame."""
+    return {
+        "prompt": settings.prompt, "negative prompt": settings.negative_prompt, "prompt_prefix": settings.prompt_prefix,
+        "prompt_suffix": ", ".join(dict(settings.prompt_suffix).values()), "ring_suffix": ", ".join(dict(settings.ring_suffix).values()),
+    }
+
+
+def word_notices(texts: Mapping[str, str], model: str, model_folder: Path) -> list[str]:
+    """One sentence for each of ``texts`` (name -> text) that holds words never learnt, with near words that were.
+
+    A word is named once, for the first text that holds it.
+    """
+    notices: list[str] = []
+    named: set[str] = set()
+    for label, text in texts.items():
+        unknown = [word for word in unknown_words(text, model_folder) if word not in named]
         if not unknown:
             continue
+        named.update(unknown)
         said = []
         for word in unknown:
             near = near_words(word, model_folder)

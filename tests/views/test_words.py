@@ -12,7 +12,7 @@ from pipeline.errors import ArtifactError
 from stages.views.noise import frame_noise
 from stages.views.prompts import fitted, frame_prompt, view_of
 from stages.views.settings import ViewsSettings, ViewSuffix
-from stages.views.vocabulary import learnt_words, near_words, unknown_words, word_notices
+from stages.views.vocabulary import learnt_words, near_words, painted_texts, unknown_words, word_notices
 
 
 def test_five_directions_mirrored_and_whole() -> None:
@@ -52,14 +52,30 @@ def test_unknown_words_in_order_once_each(folder: Path) -> None:
 
 
 def test_notices_name_text_word_and_suggestion(folder: Path) -> None:
-    notices = word_notices("rec hair", "zebra", "embedded", folder)
+    notices = word_notices({"prompt": "rec hair", "negative prompt": "zebra"}, "embedded", folder)
     assert len(notices) == 2
     assert "the prompt" in notices[0] and "'rec' (near: red)" in notices[0] and "embedded" in notices[0]
     assert "the negative prompt" in notices[1] and notices[1].endswith("'zebra'")
 
 
+def test_words_of_every_script_are_whole(folder: Path) -> None:
+    assert unknown_words("銀髪の少女、red hair", folder) == ["銀髪の少女"]
+    assert unknown_words("girl, grünen Gru\u0308ßen", folder) == ["grünen", "grüßen"]  # one letter or a letter and its mark
+    assert unknown_words("girl’s twin_tails", folder) == ["girl's"]
+
+
+def test_every_text_that_is_painted_is_asked(folder: Path) -> None:
+    settings = ViewsSettings(
+        prompt="girl, neon", prompt_prefix="cyberpunk armor", prompt_suffix={"back": "red view, neon"}, ring_suffix={"body": "full body"}
+    )
+    notices = word_notices(painted_texts(settings), "embedded", folder)
+    assert [n.split(" holds ")[0] for n in notices] == ["the prompt", "the prompt_prefix", "the prompt_suffix", "the ring_suffix"]
+    assert "'cyberpunk', 'armor'" in notices[1] and "'full', 'body'" in notices[3]
+    assert notices[2].count("'view'") == 1 and "'neon'" not in notices[2]  # in all five directions; said of the prompt already
+
+
 def test_models_without_a_list_know_every_word(tmp_path: Path) -> None:
-    assert learnt_words(tmp_path) is None and unknown_words("zebra", tmp_path) == [] and word_notices("x", "y", "m", tmp_path) == []
+    assert learnt_words(tmp_path) is None and unknown_words("zebra", tmp_path) == [] and word_notices({"prompt": "x"}, "m", tmp_path) == []
     (tmp_path / "words.json").write_text('{"red": 1}')
     with pytest.raises(ArtifactError, match="not a list of words"):
         unknown_words("zebra", tmp_path)
