@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,7 +67,7 @@ def read_transforms(path: Path, split: str = "train") -> list[Frame]:
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames:
         raise ArtifactError(path, "has no list of 'frames'", "The instant-ngp, nerfstudio or NeRF-synthetic form was expected.")
-    return _uniquely_named([_frame(path, i, entry, document, split) for i, entry in enumerate(frames)])
+    return _uniquely_named(path.parent, [_frame(path, i, entry, document, split) for i, entry in enumerate(frames)])
 
 
 def read_folder(folder: Path) -> list[Frame]:
@@ -79,7 +81,7 @@ def read_folder(folder: Path) -> list[Frame]:
     found = [s for s in SPLITS if (folder / f"transforms_{s}.json").is_file()]
     if not found:
         raise ArtifactError(folder, "holds neither transforms.json nor transforms_train.json", "Put a file with the cameras there.")
-    return _uniquely_named([frame for s in found for frame in read_transforms(folder / f"transforms_{s}.json", s)])
+    return _uniquely_named(folder, [frame for s in found for frame in read_transforms(folder / f"transforms_{s}.json", s)])
 
 
 def for_training(frames: Sequence[Frame]) -> list[Frame]:
@@ -92,12 +94,29 @@ def held_out(frames: Sequence[Frame]) -> list[Frame]:
     return [f for f in frames if f.split == "test"]
 
 
-def _uniquely_named(frames: list[Frame]) -> list[Frame]:
-    """Cameras are named after their pictures; where ``train/r_0`` meets ``test/r_0`` the folder is put in front."""
-    names = [f.camera.name for f in frames]
-    if len(set(names)) == len(names):
+def _uniquely_named(folder: Path, frames: list[Frame]) -> list[Frame]:
+    """Cameras are named after their pictures; where ``cam0/0000`` meets ``cam1/0000`` after their whole paths in ``folder``.
+
+    Raises ArtifactError naming two pictures that still share a name.
+    """
+    if len({f.camera.name for f in frames}) == len(frames):
         return frames
-    return [replace(f, camera=replace(f.camera, name=f"{f.image.parent.name}_{f.image.stem}")) for f in frames]
+    taken: dict[str, Path] = {}
+    named = []
+    for frame in frames:
+        name = _path_name(folder, frame.image)
+        if name in taken:
+            problem = f"the pictures {taken[name]} and {frame.image} would both be the view '{name}'"
+            raise ArtifactError(folder, problem, "List every picture once, and let their names differ in more than punctuation.")
+        taken[name] = frame.image
+        named.append(replace(frame, camera=replace(frame.camera, name=name)))
+    return named
+
+
+def _path_name(folder: Path, image: Path) -> str:
+    """``cam0/rgb/0000.png`` -> ``cam0_rgb_0000``; whatever is no letter, digit, dot or dash becomes an underscore."""
+    inside = Path(os.path.relpath(image, folder)).with_suffix("").as_posix()
+    return re.sub(r"[^\w.-]+", "_", inside).lstrip("._") or "view"
 
 
 def _intrinsics(camera: Camera) -> dict[str, float | int]:

@@ -70,6 +70,28 @@ def test_nerf_synthetic_keeps_its_test_frames_apart(tmp_path: Path) -> None:
     assert camera.fx == camera.fy == pytest.approx(16 / math.tan(0.3))
 
 
+def several(tmp_path: Path, pictures: list[str]) -> Path:
+    frames = []
+    for file_path, camera in zip(pictures, cameras(len(pictures)), strict=True):
+        write_png(tmp_path / file_path, np.zeros((40, 32, 4), np.uint8))
+        frames.append({"file_path": file_path, "transform_matrix": camera.c2w.tolist()})
+    (tmp_path / "transforms.json").write_text(json.dumps({"camera_angle_x": 0.6, "frames": frames}))
+    return tmp_path
+
+
+def test_pictures_of_several_cameras_are_named_by_their_paths(tmp_path: Path) -> None:
+    folder = several(tmp_path / "own", ["cam0/rgb/0000.png", "cam 1/rgb/0000.png", "../cam2/rgb/0000.png"])
+    assert [f.camera.name for f in transforms.read_folder(folder)] == ["cam0_rgb_0000", "cam_1_rgb_0000", "cam2_rgb_0000"]
+
+
+@pytest.mark.parametrize("pictures", [["a/b/0.png", "a_b/0.png"], ["a/0.png", "a/0.png"]])
+def test_pictures_that_cannot_be_told_apart_are_named(tmp_path: Path, pictures: list[str]) -> None:
+    folder = several(tmp_path, [*pictures, "c/0.png"])
+    with pytest.raises(ArtifactError, match=rf"{pictures[0]} and .*{pictures[1]} would both be the view") as caught:
+        transforms.read_folder(folder)
+    assert "List every picture once" in str(caught.value)
+
+
 def broken(tmp_path: Path, **changes: object) -> Path:
     folder_with(tmp_path, cameras())
     transforms.write_transforms(tmp_path / "transforms.json", cameras(), [f"images/a_{i:02d}.png" for i in range(3)])
