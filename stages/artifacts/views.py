@@ -119,6 +119,8 @@ class MaskedViews(ViewSet):
                 raise ArtifactError(self._by_name[name].image, "has no alpha", self.remedy)
             if image[..., 3].max() <= 0.5:
                 raise ArtifactError(self._by_name[name].image, "shows nothing: its alpha is empty", self.remedy)
+            if image[..., 3].min() > 0.5:
+                raise ArtifactError(self._by_name[name].image, "cuts nothing out: its alpha covers the whole picture", self.remedy)
 
 
 def write_view_set(

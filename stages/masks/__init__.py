@@ -40,7 +40,7 @@ def _run(settings: MasksSettings, inputs: MasksInputs, context: StageContext) ->
 
 STAGE = Stage(
     name="masks",
-    version=1,
+    version=2,
     settings=MasksSettings,
     inputs=MasksInputs,
     output=MaskedViews,

@@ -45,10 +45,12 @@ def score_ring(masks: Sequence[np.ndarray], bodies: Sequence[np.ndarray | None])
     return scores
 
 
-def complaint(score: Mapping[str, float], settings: MasksSettings) -> str | None:
-    """Why a frame cannot be used, or None."""
+def complaint(score: Mapping[str, float], picture_px: int, settings: MasksSettings) -> str | None:
+    """Why a frame of ``picture_px`` pixels cannot be used, or None."""
     if score["area_px"] < 1:
         return "no figure was found"
+    if score["area_px"] >= picture_px:
+        return "the whole picture was taken for the figure"
     if score.get("coverage", 1.0) < settings.least_coverage:
         return f"covers {score['coverage']:.0%} of the posed body, less than {settings.least_coverage:.0%}"
     ratio = score.get("area_ratio", 1.0)

@@ -48,8 +48,8 @@ class Silhouette:
 
         if body is None:
             raise MissingError(
-                "the pictures have no alpha, and there is neither a posed body nor a GroundingDINO and SAM to cut the figure out. "
-                "Give pictures with alpha (RGBA), or name masks.grounding_dino and masks.sam."
+                "the pictures have no alpha (or one that is opaque everywhere), and there is neither a posed body nor a GroundingDINO and SAM to cut the figure out. "
+                "Give pictures with the background transparent (RGBA), or name masks.grounding_dino and masks.sam."
             )
         return matting.figure(image, body), {}
 

@@ -15,7 +15,7 @@ class MasksSettings(BaseModel):
     backend: Literal["auto", "grounded_sam", "silhouette"] = Field(
         "auto",
         description="grounded_sam: GroundingDINO finds the figure by words, SAM outlines it; silhouette: matting against an even "
-        "background that starts from the posed body. Pictures that have alpha are taken as they are.",
+        "background that starts from the posed body. Pictures with a transparent background are taken as they are.",
     )
     prompt: str = Field("girl", min_length=1, description="What GroundingDINO looks for.")
     box_threshold: float = Field(0.3, gt=0, lt=1, description="Lowest score of a box.")

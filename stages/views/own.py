@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.stage import StageContext
 from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet, write_view_cameras
-from stages.views.thumbnails import thumbnails
 
 SHEET_LIMIT = 64
 

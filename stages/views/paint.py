@@ -14,6 +14,7 @@ from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet, write_view_cameras
 from stages.views.control import ControlBranch
 from stages.views.denoise import Denoiser, Frames
@@ -23,7 +24,6 @@ from stages.views.prompts import fitted, frame_prompt
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
 from stages.views.text import embed, fits
-from stages.views.thumbnails import thumbnails
 from stages.views.vocabulary import painted_texts, word_notices
 from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
 from third_party import models

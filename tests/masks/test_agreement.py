@@ -6,9 +6,10 @@ import numpy as np
 
 from stages.masks.agreement import complaint, iou, score_ring
 from stages.masks.settings import MasksSettings
-from tests.masks.pictures import girl
+from tests.masks.pictures import HEIGHT, WIDTH, girl
 
 SETTINGS = MasksSettings()
+PICTURE_PX = HEIGHT * WIDTH
 
 
 def ring(count: int = 8) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -19,7 +20,7 @@ def ring(count: int = 8) -> tuple[list[np.ndarray], list[np.ndarray]]:
 def test_a_good_ring_passes() -> None:
     masks, bodies = ring()
     scores = score_ring(masks, bodies)
-    assert [complaint(s, SETTINGS) for s in scores] == [None] * 8
+    assert [complaint(s, PICTURE_PX, SETTINGS) for s in scores] == [None] * 8
     assert min(s["neighbour_iou"] for s in scores) > 0.9
 
 
@@ -27,11 +28,12 @@ def test_each_failure_is_named_and_its_neighbours_are_not_blamed() -> None:
     for damage, word in (
         (lambda m: np.zeros_like(m), "no figure"),
         (lambda m: m & (np.arange(m.shape[0]) < 60)[:, None], "covers"),
-        (lambda m: np.ones_like(m), "area"),
+        (lambda m: np.pad(np.ones_like(m)[1:], ((1, 0), (0, 0))), "area"),
+        (lambda m: np.ones_like(m), "whole picture"),
     ):
         masks, bodies = ring()
         masks[3] = damage(masks[3])
-        complaints = [complaint(s, SETTINGS) for s in score_ring(masks, bodies)]
+        complaints = [complaint(s, PICTURE_PX, SETTINGS) for s in score_ring(masks, bodies)]
         assert complaints[3] is not None and word in complaints[3]
         assert complaints[:3] + complaints[4:] == [None] * 7
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import MissingError
+from pipeline.checkpoint import Checkpoint
+from pipeline.errors import MissingError, StageError
 from pipeline.runner import run_stage
 from stages.artifacts.cameras import ring
-from stages.artifacts.images import to_u8
+from stages.artifacts.images import to_u8, write_png
 from stages.artifacts.views import ViewSet, write_view_set
 from stages.masks import STAGE, MasksInputs
+from stages.masks.cutters import Silhouette
+from stages.masks.kept import KeptCuts
 from stages.masks.settings import MasksSettings
 from tests.masks.pictures import HEIGHT, WIDTH, girl
 
@@ -28,14 +31,16 @@ class Bodies:
         return self._masks[name].astype(np.float32)
 
 
-def views(folder: Path, spoil: str | None = None, alpha: bool = False) -> tuple[ViewSet, Bodies]:
+def views(folder: Path, spoil: str | None = None, alpha: bool | None = False) -> tuple[ViewSet, Bodies]:
+    """Eight views and their bodies. ``alpha``: that of the figure, none (False), or opaque everywhere (None)."""
     cameras = ring("body", 8, np.zeros(3), 4.0, 0.0, 300.0, WIDTH, HEIGHT)
     pictures, bodies = [], {}
     for i, camera in enumerate(cameras):
         image, coverage, bodies[camera.name] = girl(shift=float(i % 3), seed=i)
         if camera.name == spoil:
             image = np.ones_like(image)
-        pictures.append((camera, to_u8(np.dstack([image, coverage]) if alpha else image)))
+        opacity = coverage if alpha else np.ones_like(coverage)
+        pictures.append((camera, to_u8(image) if alpha is False else np.dstack([to_u8(image), to_u8(opacity)])))
     write_view_set(folder, pictures, [{"ring": "body"}] * len(cameras))
     return ViewSet.open(folder), Bodies(bodies, cameras)
 
@@ -63,3 +68,55 @@ def test_no_alpha_and_nothing_to_make_one_with(tmp_path: Path) -> None:
     given, _ = views(tmp_path / "views")
     with pytest.raises(MissingError, match="have no alpha"):
         run_stage(STAGE, MasksSettings(), MasksInputs(given, None), tmp_path / "masks")
+
+
+def test_alpha_that_is_opaque_everywhere_is_none(tmp_path: Path) -> None:
+    plain, bodies = views(tmp_path / "plain")
+    opaque, _ = views(tmp_path / "opaque", alpha=None)
+    assert opaque.image("body_00").shape == (HEIGHT, WIDTH, 4)
+    with pytest.raises(MissingError, match="opaque everywhere"):
+        run_stage(STAGE, MasksSettings(), MasksInputs(opaque, None), tmp_path / "masks")
+    expected = run_stage(STAGE, MasksSettings(), MasksInputs(plain, bodies), tmp_path / "expected")
+    assert payload(run_stage(STAGE, MasksSettings(), MasksInputs(opaque, bodies), tmp_path / "got").folder) == payload(expected.folder)
+
+
+def payload(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_killed_run_cuts_only_what_is_left_and_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, bodies = views(tmp_path / "views", spoil="body_05")
+    inputs = MasksInputs(given, bodies)
+    whole = run_stage(STAGE, MasksSettings(), inputs, tmp_path / "whole")
+    cut, figure = [], Silhouette.figure
+
+    def dies(self: Silhouette, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
+        if len(cut) == 3:
+            cut.append(None)
+            raise KeyboardInterrupt
+        cut.append(image)
+        return figure(self, image, body, device)
+
+    monkeypatch.setattr(Silhouette, "figure", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(STAGE, MasksSettings(), inputs, tmp_path / "masks")
+    resumed = run_stage(STAGE, MasksSettings(), inputs, tmp_path / "masks")
+    assert len(cut) - 1 == len(given.names)
+    assert payload(resumed.folder) == payload(whole.folder) and len(payload(whole.folder)) == 7 + 3
+
+
+def test_what_the_cutter_said_survives_a_kill(tmp_path: Path) -> None:
+    kept = KeptCuts(Checkpoint(tmp_path), ["a/b", "c"])
+    kept.keep("a/b", np.full((2, 3, 4), 7, np.uint8), {"box_score": 0.1 + 0.2})
+    again = KeptCuts(Checkpoint(tmp_path), ["a/b", "c"])
+    assert again.has("a/b") and not again.has("c")
+    assert again.figures("a/b") == {"box_score": 0.1 + 0.2} and (again.rgba_u8("a/b") == 7).all()
+
+
+def test_nothing_found_at_all_says_what_to_do(tmp_path: Path) -> None:
+    given, bodies = views(tmp_path / "views")
+    bodies._masks = {name: np.zeros_like(mask) for name, mask in bodies._masks.items()}
+    for camera in given.cameras:
+        write_png(given.folder / "images" / f"{camera.name}.png", np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
+    with pytest.raises(StageError, match="only 0 of 8 pictures could be cut out .no figure was found"):
+        run_stage(STAGE, MasksSettings(), MasksInputs(given, bodies), tmp_path / "masks")

@@ -78,7 +78,12 @@ def test_masked_views_need_alpha_and_a_figure(tmp_path: Path) -> None:
     write_view_set(tmp_path, zip(camera, [np.zeros((10, 8, 4), np.uint8)], strict=True))
     with pytest.raises(ArtifactError, match="shows nothing"):
         MaskedViews.open(tmp_path).validate()
-    write_view_set(tmp_path, zip(camera, [np.full((10, 8, 4), 200, np.uint8)], strict=True))
+    picture = np.full((10, 8, 4), 200, np.uint8)
+    write_view_set(tmp_path, zip(camera, [picture], strict=True))
+    with pytest.raises(ArtifactError, match="a_00.png: cuts nothing out"):
+        MaskedViews.open(tmp_path).validate()
+    picture[0, 0, 3] = 0
+    write_view_set(tmp_path, zip(camera, [picture], strict=True))
     MaskedViews.open(tmp_path).validate()
     (tmp_path / "masks.json").write_text('{"rejected": {}}')
     assert MaskedViews.open(tmp_path).report == {"rejected": {}}

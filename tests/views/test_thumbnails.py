@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.views.thumbnails import HIGHEST_PX, SHEET_PX, thumbnails
+from stages.artifacts.thumbnails import HIGHEST_PX, SHEET_PX, thumbnails
 
 
 @pytest.mark.parametrize(("count", "height", "width"), [(4, 1024, 768), (100, 1024, 768), (3, 40, 30)])
