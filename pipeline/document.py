@@ -142,10 +142,7 @@ def _collect(node: Any, at: Location, path: Path, into: Document) -> Any:
         for key, value in node.items():
             name = str(key)
             location = (*at, name)
-            line, column = node.lc.key(key)
-            into.keys[location] = Place(path, line + 1, column + 1)
-            line, column = node.lc.value(key)
-            into.items[location] = Place(path, line + 1, column + 1)
+            into.keys[location], into.items[location] = _places(node, key, path)
             out[name] = _collect(value, location, path, into)
         return out
     if isinstance(node, list):
@@ -154,6 +151,14 @@ def _collect(node: Any, at: Location, path: Path, into: Document) -> Any:
             into.keys[(*at, index)] = into.items[(*at, index)] = Place(path, line + 1, column + 1)
         return [_collect(value, (*at, index), path, into) for index, value in enumerate(node)]
     return _scalar(node)
+
+
+def _places(node: Any, key: Any, path: Path) -> tuple[Place, Place]:
+    """Where a key of a mapping and its value stand; what a merge (``<<: *anchor``) brought stands where the mapping does."""
+    own = key in (node.lc.data or {})
+    found = (node.lc.key(key), node.lc.value(key)) if own else [(node.lc.line, node.lc.col)] * 2
+    of_key, of_value = (Place(path, line + 1, column + 1) for line, column in found)
+    return of_key, of_value
 
 
 def _scalar(node: Any) -> Any:

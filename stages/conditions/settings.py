@@ -50,8 +50,8 @@ class ConditionsSettings(BaseModel):
     )
     pose: PoseName = Field("a_pose", description="A built-in pose; `rest` leaves the body as it is.")
     pose_file: Path | None = Field(None, description="A pose of your own (JSON: joint name to quaternion w x y z); takes the place of `pose`.")
-    width: int = Field(288, ge=32, le=4096, description="Width of the pictures (pixels).")
-    height: int = Field(384, ge=32, le=4096, description="Height of the pictures (pixels).")
+    width: int = Field(288, ge=32, le=4096, multiple_of=8, description="Width of the pictures (pixels).")
+    height: int = Field(384, ge=32, le=4096, multiple_of=8, description="Height of the pictures (pixels).")
     body_ring: BodyRingSettings = Field(BodyRingSettings(), description="Cameras round the whole figure.")
     head_ring: HeadRingSettings = Field(HeadRingSettings(), description="Cameras close to the head.")
     kinds: tuple[Kind, ...] = Field(

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline.settings import Name
+
 FORMATS = ("glb", "obj")
 
 
@@ -24,7 +26,7 @@ class ExportSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("character", description="Name of the files and of the mesh in them; the character's, unless given here.")
+    name: Name = Field("character", description="Name of the files and of the mesh in them; the character's, unless given here.")
     formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
         ("glb",), description="Files to write: `glb` (skinned where there is a rig), `obj` (with its MTL and textures; never skinned)."
     )

@@ -58,9 +58,9 @@ def _rgba(image: np.ndarray) -> np.ndarray:
 
 
 def view_order(count: int, batch: int, steps: int, seed: int) -> np.ndarray:
-    """(steps, batch) indices of views: every view once before any comes again, shuffled anew each round."""
+    """(steps, batch) indices of views: every view once before any comes again, shuffled anew each round. Empty for 0 steps."""
     rng = np.random.default_rng([seed, count, batch])
-    rounds = -(-steps * batch // count)
+    rounds = max(1, -(-steps * batch // count))
     order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
     return order[: steps * batch].reshape(steps, batch)
 

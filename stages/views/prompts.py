@@ -20,7 +20,7 @@ def frame_prompt(settings: ViewsSettings, ring: str, azimuth_deg: float, prompt:
     words = (
         settings.prompt_prefix,
         settings.prompt if prompt is None else prompt,
-        settings.ring_suffix.get(ring, ""),
+        getattr(settings.ring_suffix, ring, ""),
         getattr(settings.prompt_suffix, view_of(azimuth_deg)),
     )
     return ", ".join(part.strip().strip(",") for part in words if part.strip(" ,"))

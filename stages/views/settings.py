@@ -6,8 +6,6 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, model_validator
 
-RING_SUFFIX = {"body": "full body", "head": "close-up"}
-
 
 class ViewSuffix(BaseModel):
     """Words added to the prompt by the direction from which a frame looks; sectors of 45 degrees, the same on both sides."""
@@ -19,6 +17,15 @@ class ViewSuffix(BaseModel):
     side: str = Field("side view", max_length=200, description="Around 90 degrees.")
     angle_back: str = Field("angle-back view", max_length=200, description="Around 135 degrees.")
     back: str = Field("back view", max_length=200, description="Within 22.5 degrees of the back.")
+
+
+class RingSuffix(BaseModel):
+    """Words added to the prompt by the ring that a frame belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body: str = Field("full body", max_length=200, description="Round the whole figure.")
+    head: str = Field("close-up", max_length=200, description="Close to the head.")
 
 
 class ControlNetSettings(BaseModel):
@@ -82,7 +89,7 @@ class ViewsSettings(BaseModel):
 
     prompt_prefix: str = Field("", max_length=500, description="Put before every prompt.")
     prompt_suffix: ViewSuffix = Field(ViewSuffix(), description="Words added by the direction from which a frame looks.")
-    ring_suffix: dict[str, str] = Field(RING_SUFFIX, description="Words added by ring.")
+    ring_suffix: RingSuffix = Field(RingSuffix(), description="Words added by ring.")
     clip_skip: int = Field(0, ge=0, le=8, description="Layers of the text model left out at its end.")
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline.errors import StageError
+from pipeline.errors import ConfigError, StageError
 from pipeline.runner import run_stage
 from stages.artifacts.conditions import KINDS, ConditionSet
 from stages.artifacts.images import read_png
@@ -141,7 +141,15 @@ def test_other_rings_hold_the_body_too() -> None:
         assert min(pixels.min(), 1 - pixels.max()) == pytest.approx(0.1, abs=1e-6)
 
 
+def test_cameras_inside_the_body_are_refused_with_the_radius_that_will_do() -> None:
+    posed = mannequin().posed(POSES["t_pose"])
+    near = lambda radius_m: ConditionsSettings(body_ring=BodyRingSettings(radius_m=radius_m))  # noqa: E731
+    with pytest.raises(ConfigError, match=r"radius_m: 0.6 m puts cameras inside the posed body; give at least 0\.\d+ m") as caught:
+        rings(posed, near(0.6))
+    assert rings(posed, near(float(str(caught.value).split()[-2])))["body"][0].fx > 0
+
+
 def test_settings_refuse_what_makes_no_sense() -> None:
-    for wrong in ({"kinds": ("depth", "depth")}, {"kinds": ("depht",)}, {"kinds": ()}, {"width": 3}, {"samples": 9}, {"body_ring": {"views": 1}}, {"colour": 1}):
+    for wrong in ({"kinds": ("depth", "depth")}, {"kinds": ("depht",)}, {"kinds": ()}, {"width": 3}, {"samples": 9}, {"body_ring": {"views": 0}}, {"colour": 1}):
         with pytest.raises(ValidationError):
             ConditionsSettings(**wrong)

@@ -147,6 +147,12 @@ def test_every_view_comes_before_any_comes_again(tmp_path: Path) -> None:
     assert [len(o.cameras) for o in observe(ball_views(tmp_path))] == [8]
 
 
+def test_no_steps_leave_the_surface_of_the_field(tmp_path: Path) -> None:
+    assert view_order(10, 3, 0, 0).shape == (0, 3)
+    mesh = make(tmp_path, SETTINGS.model_copy(update={"implicit_steps": 0, "surface_steps": 0})).mesh
+    assert abs(np.linalg.norm(mesh.v_pos, axis=1).mean() - RADIUS_M) < 0.06  # one of the 20 cells is 0.05 m
+
+
 def test_lit_views_give_a_surface_too(tmp_path: Path) -> None:
     asset = make(tmp_path, SETTINGS.model_copy(update={"lighting": "environment"}))
     asset.validate()
