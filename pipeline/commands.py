@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.complaints import Complaint, as_error, complaint
-from pipeline.config import Config, load
+from pipeline.config import Config, load, told
 from pipeline.document import Place, nearest
-from pipeline.errors import ArtifactError, ConfigError, PipelineError
+from pipeline.errors import ArtifactError, ConfigError, MissingError, PipelineError
 from pipeline.graph import Graph, Recipe, wire
 from pipeline.lock import LockedError, hold
-from pipeline.machine import device, limit_threads
+from pipeline.machine import cuda_problem, device, limit_threads
 from pipeline.narrate import SpokenLog, TerminalNarrator
 from pipeline.plan import Resolved, Verdict, foresee, resolve
 from pipeline.publish import deliver, publish
@@ -64,6 +64,11 @@ def prepare(request: Request) -> Prepared:
     if complaints:
         raise as_error(complaints, "command line")
     graph = graph.until(request.until)
+    names = {s.stage.name for s in graph.steps}
+    complaints = told((m for m in request.recipe.mistakes(config.stages) if m.stage in names), config.written)
+    if complaints:
+        raise as_error(complaints, str(request.source or "command line"))
+    _require_device(config)
     forced = {s.stage.name for s in graph.steps} if "all" in request.force else set(request.force)
     return Prepared(config, graph, resolve(graph, config), Store(request.cache), request.out / config.common.name, forced)
 
@@ -154,6 +159,16 @@ def _wrong_stages(request: Request, graph: Graph) -> list[Complaint]:
             why = f"it is left out: {graph.skipped[name]}" if name in graph.skipped else f"expected one of {', '.join([*names, *extra])}"
             complaints.append(complaint(Place(flag=f"command line, {flag}"), f"got {name!r}; {why}" + (f"; did you mean {near!r}?" if near else "")))
     return complaints
+
+
+def _require_device(config: Config) -> None:
+    """Raises MissingError where a CUDA device is named and there is none."""
+    problem = cuda_problem() if config.common.device == "cuda" else None
+    if problem:
+        raise MissingError(
+            f"{config.written.place(('device',))}: device: expected a CUDA device, but {problem}. `device: auto` runs without one; Stable Diffusion 1.5 "
+            "then takes hours instead of minutes. A GPU takes an NVIDIA card with its driver and a torch built for CUDA "
+            "(https://pytorch.org/get-started/locally); `python -m pipeline doctor` says what is here.")
 
 
 def _say_beforehand(prepared: Prepared, say: Callable[[str], None]) -> None:

@@ -55,7 +55,7 @@ def explain_errors(error: ValidationError, model: type[BaseModel], document: Doc
         location = _written(item["loc"], model)
         of_key = item["type"] in ("extra_forbidden", "missing")
         place = document.place((*prefix, *location), of_key)
-        name = _dotted((*prefix, *location))
+        name = spelled((*prefix, *location))
         made = complaint(place, _sentence(item, model, location, name, everywhere, document.has((*prefix, *location))))
         found.setdefault((place, name), made)
     return list(found.values())
@@ -98,7 +98,8 @@ def _written(location: tuple[Any, ...], model: type[BaseModel]) -> Location:
     return tuple(out)
 
 
-def _dotted(location: Location) -> str:
+def spelled(location: Location) -> str:
+    """A location as a person writes it: ``views.controlnets[0].model``."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)

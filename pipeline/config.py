@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.complaints import Complaint, as_error, complaint, explain_errors, known_words
+from pipeline.complaints import Complaint, as_error, complaint, explain_errors, known_words, spelled
 from pipeline.document import Document, Place, nearest, read_yaml
 from pipeline.fields import in_key
-from pipeline.graph import Recipe
+from pipeline.graph import Mistake, Recipe
 from pipeline.hashing import digest_path
 from pipeline.overrides import lay_over
 from pipeline.settings import MACHINE
-from pipeline.userfiles import settle_paths
+from pipeline.userfiles import settle_models, settle_paths
 
 PROFILES = Path(__file__).resolve().parents[1] / "configs" / "profiles"
 
 
 @dataclass(frozen=True)
 class Config:
-    """Validated settings: of the run, and of each stage by its name. ``source`` is the YAML, if there was one."""
+    """Validated settings: of the run, and of each stage by its name. ``source`` is the YAML, if there was one; ``written`` knows the places."""
 
     common: Any
     stages: Mapping[str, Any]
     source: Path | None
+    written: Document
 
     def resolved(self) -> dict[str, Any]:
         """Everything, defaults included, as it would stand in a YAML (paths absolute)."""
@@ -52,13 +53,25 @@ def load(recipe: Recipe, source: Path | None, others: Sequence[tuple[str, str | 
     document = _over_profile(document, recipe, profiles, complaints)
     _open_empty_sections(document, sections)
     complaints += _unknown_sections(document, recipe, sections, everywhere)
+    complaints += [c for setting in sorted(recipe.models) for c in settle_models(document, setting, tuple(recipe.known_models()))]
     common = _validate_common(document, recipe, sections, everywhere, complaints)
     stages = {}
     for name, model in sections.items():
         stages[name] = _validate_section(document, name, model, recipe, common, everywhere, complaints)
     if complaints:
         raise as_error(complaints, str(source or "command line"))
-    return Config(common, stages, source)
+    return Config(common, stages, source, document)
+
+
+def told(mistakes: Iterable[Mistake], written: Document) -> list[Complaint]:
+    """Complaints at the first setting that the user wrote, else at the first that the profile wrote."""
+    complaints = []
+    for mistake in mistakes:
+        there = [s for s in mistake.settings if written.has(s)]
+        own = [s for s in there if written.place(s).file in (None, written.start.file)]
+        setting = [*own, *there, *mistake.settings][0]
+        complaints.append(complaint(written.place(setting), f"{spelled(setting)}: {mistake.text}"))
+    return complaints
 
 
 def key_settings(settings: BaseModel) -> dict[str, Any]:

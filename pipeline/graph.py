@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,29 @@ class WiringError(PipelineError):
     """A recipe does not hang together; a mistake in the program, not of its user."""
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """Something wrong that no setting shows alone.
+
+    ``stage`` is the one that would fail of it. ``settings`` are the locations where it can be mended, such as
+    ("views", "controlnets", 0); it is told of the first that is written.
+    """
+
+    stage: str
+    settings: tuple[tuple[str | int, ...], ...]
+    text: str
+
+
 def _none_skipped(settings: Mapping[str, Any]) -> Mapping[str, str]:
     return {}
+
+
+def _none_wrong(settings: Mapping[str, Any]) -> Iterable[Mistake]:
+    return ()
+
+
+def _none_known() -> Iterable[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -28,14 +49,19 @@ class Recipe:
 
     ``skipped`` maps the settings of all stages, by name, to the stages that those settings make unneeded, each with a
     sentence that says why. ``common`` holds the settings of the whole run; a stage's setting of the same name takes the
-    run's value, but for those that ``apart`` names ("masks.prompt") because they mean something else.
+    run's value, but for those that ``apart`` names ("masks.prompt") because they mean something else. ``models`` names the
+    settings that take a name of ``known_models`` or a folder. ``mistakes`` looks at the settings of all stages together, and
+    into the user's files, before anything runs.
     """
 
     name: str
     stages: tuple[Stage, ...]
     common: type = PromptedSettings
     apart: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    known_models: Callable[[], Iterable[str]] = field(default=_none_known)
     skipped: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=_none_skipped)
+    mistakes: Callable[[Mapping[str, Any]], Iterable[Mistake]] = field(default=_none_wrong)
 
     def stage(self, name: str) -> Stage:
         """The stage of that name. Raises KeyError."""

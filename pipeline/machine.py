@@ -55,11 +55,17 @@ def cuda_problem() -> str | None:
     torch = version_of("torch")
     if torch is None:
         return "torch is not installed"
-    if "+cpu" in torch:
+    if "+cpu" in torch or (sys.platform == "win32" and "+cu" not in torch):
         return f"torch {torch} was built without CUDA"
-    if not any(Path(p).exists() for p in ("/dev/nvidia0", "/dev/dxg")) or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+    if not _nvidia_device() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return "there is no NVIDIA device"
     return None
+
+
+def _nvidia_device() -> bool:
+    """Whether the system shows a card (Linux), the door to one (WSL) or a driver (Windows)."""
+    driver = Path(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "nvcuda.dll")
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists() or (sys.platform == "win32" and driver.exists())
 
 
 def version_of(package: str) -> str | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline.complaints import Complaint, complaint
-from pipeline.document import Document, Location, nearest
+from pipeline.complaints import Complaint, complaint, spelled
+from pipeline.document import Document, Location, Place, nearest
 from pipeline.fields import model_of, path_kind
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
@@ -27,12 +27,33 @@ def settle_paths(model: type[BaseModel], document: Document, prefix: Location) -
     if isinstance(section, dict):
         for location, holder, key, kind in _paths(model, section, prefix):
             place = document.place(location)
-            path = Path(os.path.expandvars(holder[key])).expanduser()
-            path = path if path.is_absolute() else Path(os.path.normpath(place.folder / path))
+            path = _absolute(holder[key], place)
             holder[key] = str(path)
             problem = _problem(path, kind)
             if problem:
-                complaints.append(complaint(place, f"{'.'.join(str(p) for p in location)}: {problem}"))
+                complaints.append(complaint(place, f"{spelled(location)}: {problem}"))
+    return complaints
+
+
+def settle_models(document: Document, setting: str, known: Sequence[str]) -> list[Complaint]:
+    """Make the folders absolute that were written for ``setting`` (dotted; lists on the way are entered); complain of words not ``known``.
+
+    A word is a folder if it looks like a path or if such a folder lies beside the file; one that begins with a known name and a
+    slash, as parts of a model do, is a name.
+    """
+    complaints: list[Complaint] = []
+    for location, holder, key in _written(document.values, tuple(setting.split("."))):
+        word, place = holder[key], document.place(location)
+        if not isinstance(word, str) or word in known:
+            continue
+        path = _absolute(word, place)
+        if word.partition("/")[0] not in known and (_looks_like_path(word) or path.is_dir()):
+            holder[key], problem = str(path), _problem(path, "dir")
+        else:
+            near = nearest(word, list(known))
+            problem = f"expected a folder or one of {', '.join(known)}, got {word!r}" + (f"; did you mean {near!r}?" if near else "")
+        if problem:
+            complaints.append(complaint(place, f"{spelled(location)}: {problem}"))
     return complaints
 
 
@@ -52,6 +73,27 @@ def image_problem(path: Path) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return None if len(data) >= struct.unpack("<I", data[4:8])[0] + 8 else "is a WebP that ends too early"
     return f"is not a picture, in spite of its name (*{suffix})"
+
+
+def _absolute(written: str, place: Place) -> Path:
+    path = Path(os.path.expandvars(written)).expanduser()
+    return path if path.is_absolute() else Path(os.path.normpath(place.folder / path))
+
+
+def _looks_like_path(word: str) -> bool:
+    return "/" in word or os.sep in word or word.startswith((".", "~"))
+
+
+def _written(node: Any, rest: tuple[str, ...], at: Location = ()) -> Iterator[tuple[Location, dict[str, Any], str]]:
+    """(location, mapping, key) wherever the names ``rest`` lead to from ``node``."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _written(item, rest, (*at, index))
+    elif isinstance(node, dict) and rest[0] in node:
+        if len(rest) == 1:
+            yield (*at, rest[0]), node, rest[0]
+        else:
+            yield from _written(node[rest[0]], rest[1:], (*at, rest[0]))
 
 
 def _paths(model: type[BaseModel], section: dict[str, Any], at: Location) -> Iterator[tuple[Location, Any, Any, str]]:

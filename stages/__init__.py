@@ -1,11 +1,14 @@
-"""The recipes: which stages, in which order."""
+"""The recipes: which stages, in which order, and what has to fit together between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.graph import Recipe
+from pipeline.errors import ConfigError
+from pipeline.graph import Mistake, Recipe
+
+DRAWN_ALWAYS = "mask"
 
 
 def character() -> Recipe:
@@ -18,8 +21,16 @@ def character() -> Recipe:
     from stages.rig import STAGE as RIG
     from stages.views import STAGE as VIEWS
 
-    return Recipe("character", (CONDITIONS, VIEWS, MASKS, FIELD, MESH, RIG, EXPORT), skipped=_unneeded,
-                  apart=frozenset({"masks.prompt"}))
+    return Recipe("character", (CONDITIONS, VIEWS, MASKS, FIELD, MESH, RIG, EXPORT),
+                  apart=frozenset({"masks.prompt"}),
+                  models=frozenset({"views.model", "views.controlnets.model", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
+                  skipped=_unneeded, mistakes=_mistakes)
+
+
+def _known_models() -> Iterable[str]:
+    from third_party.models import known_names
+
+    return known_names()
 
 
 def _unneeded(settings: Mapping[str, Any]) -> Mapping[str, str]:
@@ -27,6 +38,43 @@ def _unneeded(settings: Mapping[str, Any]) -> Mapping[str, str]:
         return {"conditions": "the views are your own pictures",
                 "rig": "without conditions there is no posed body to take the skeleton from; the export is static"}
     return {}
+
+
+def _mistakes(settings: Mapping[str, Any]) -> Iterator[Mistake]:
+    if settings["views"].source == "diffusion":
+        yield from _undrawn_kinds(settings)
+    for stage, setting, check in _user_files(settings):
+        try:
+            check()
+        except ConfigError as error:
+            yield Mistake(stage, ((stage, setting),), str(error))
+
+
+def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What ControlNets read and the conditions stage was not told to draw."""
+    drawn = settings["conditions"].kinds
+    for index, control in enumerate(settings["views"].controlnets):
+        if control.kind not in (*drawn, DRAWN_ALWAYS):
+            yield Mistake("views", (("conditions", "kinds"), ("views", "controlnets", index, "kind")),
+                          f"views.controlnets[{index}] ({control.model}) reads {control.kind!r} pictures, and conditions.kinds draws only "
+                          f"{', '.join(drawn)}; add {control.kind} there, or take it out of views.controlnets")
+
+
+def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """(stage, setting, what raises ConfigError if it will not do) of the user's files that are quick to judge."""
+    conditions, views = settings["conditions"], settings["views"]
+    if conditions.pose_file is not None:
+        from stages.conditions.body import load_pose
+
+        yield "conditions", "pose_file", lambda: load_pose(conditions.pose_file)
+    if conditions.body is not None:
+        from stages.conditions.importing import importers
+
+        yield "conditions", "body", lambda: importers(conditions.body)
+    if views.folder is not None:
+        from stages.views.own import open_own
+
+        yield "views", "folder", lambda: open_own(views.folder)
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {"character": character}

@@ -51,6 +51,12 @@ def models_folder() -> Path:
     return Path(data) / "character-pipeline" / "models"
 
 
+def known_names() -> list[str]:
+    """Every name that a model may be called by: the embedded ones and their parts, and those of the registry."""
+    parts = sorted(p.name for p in EMBEDDED.iterdir() if p.is_dir()) if EMBEDDED.is_dir() else []
+    return ["embedded", *(f"embedded/{part}" for part in parts), *registry()]
+
+
 def find(name: str) -> Path | None:
     """The folder of a model, or None if it is not on this machine. Raises ConfigError for a name that means nothing."""
     if name == "embedded" or name.startswith("embedded/"):

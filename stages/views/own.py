@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.errors import ArtifactError, ConfigError
 from pipeline.stage import StageContext
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.thumbnails import thumbnails
@@ -12,13 +13,22 @@ from stages.artifacts.views import ViewSet, write_view_cameras
 SHEET_LIMIT = 64
 
 
+def open_own(folder: Path) -> ViewSet:
+    """The user's view set, checked. Raises ConfigError naming the file if a camera, a picture or its size is wrong."""
+    try:
+        theirs = ViewSet.open(folder)
+        theirs.validate()
+    except ArtifactError as error:
+        raise ConfigError(str(error)) from error
+    return theirs
+
+
 def adopt(folder: Path, context: StageContext) -> ViewSet:
     """Copy the pictures of ``folder``, as PNG with their alpha, and its cameras, rings and splits into ``context.out``.
 
-    Raises ArtifactError naming the file if a camera, a picture or its size is wrong.
+    Raises ConfigError as ``open_own`` does.
     """
-    theirs = ViewSet.open(folder)
-    theirs.validate()
+    theirs = open_own(folder)
     context.progress.start("reading pictures", len(theirs.frames))
     extras = []
     for frame in theirs.frames:

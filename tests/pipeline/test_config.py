@@ -9,8 +9,11 @@ import pytest
 
 from pipeline.arguments import split
 from pipeline.cli import VALUE_FLAGS
-from pipeline.config import Config, key_settings, load
+from pipeline.config import Config, key_settings, load, told
+from pipeline.document import Document, Place
 from pipeline.errors import ConfigError
+from pipeline.graph import Mistake
+from pipeline.userfiles import settle_models
 from tests.pipeline.fake_program import PIXEL, RECIPE
 
 
@@ -146,6 +149,45 @@ def test_documents_merge_by_section_and_an_empty_mapping_means_none(tmp_path: Pa
     assert merged.values == {"s": {"a": 1, "words": {}, "list": [3]}, "t": {"b": 1}}
     assert str(merged.place(("s", "list", 0))).endswith("high.yaml:2:10") and str(merged.place(("s", "a"))).endswith("low.yaml:1:8")
     assert ("s", "list", 1) not in merged.items
+
+
+def test_merge_keys_are_read_and_stand_where_the_mapping_does(tmp_path: Path) -> None:
+    text = HEAD + "count: &base {steps: 3, chunk: 2}\n"
+    config = read(tmp_path, text.replace("name: mika", "name: mika\nwords: {<<: {modulus: 5}}") + "glue:\n  <<: {name: other}\n  formats: [md]\n")
+    assert (config.stages["count"].steps, config.stages["words"].modulus, config.stages["glue"].name) == (3, 5, "other")
+    assert mistakes(tmp_path, text + "words:\n  <<: *base\n  modulus: 5\n") == [
+        "c.yaml:5:3: words.chunk: there is no such setting; did you mean 'count.chunk'?",
+        "c.yaml:5:3: words.steps: there is no such setting; did you mean 'count.steps'?"]
+
+
+def test_models_are_known_names_or_folders_from_where_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine" / "unet").mkdir(parents=True)
+    monkeypatch.chdir("/")
+    document = Document(start=Place(tmp_path / "c.yaml"))
+
+    def settle(*words: object) -> list[str]:
+        document.set(("s",), {"list": [{"model": w} for w in words]}, Place(tmp_path / "c.yaml", 3, 4))
+        return [c.text for c in settle_models(document, "s.list.model", ["sd15", "own", "own/part"])]
+
+    assert settle("sd15", "own/part", "mine", "./mine/unet", str(tmp_path / "mine"), None, 5) == []
+    mine = str(tmp_path / "mine")
+    assert [item["model"] for item in document.values["s"]["list"]] == ["sd15", "own/part", mine, str(tmp_path / "mine" / "unet"), mine, None, 5]
+    assert settle("sd-15", "own/pat", "min/unet", "./mine/unit") == [
+        "s.list[0].model: expected a folder or one of sd15, own, own/part, got 'sd-15'; did you mean 'sd15'?",
+        "s.list[1].model: expected a folder or one of sd15, own, own/part, got 'own/pat'; did you mean 'own/part'?",
+        f"s.list[2].model: there is no folder {tmp_path / 'min' / 'unet'}",
+        f"s.list[3].model: there is no folder {tmp_path / 'mine' / 'unit'}; did you mean 'unet'?"]
+
+
+def test_mistakes_between_settings_stand_at_what_the_user_wrote(tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    (profiles / "embedded.yaml").write_text("count: {steps: 7}\n")
+    mistake = Mistake("glue", (("count", "steps"), ("words", "modulus")), "they do not fit")
+    for text, expected in ((HEAD, "embedded.yaml:1:16: count.steps"), (HEAD + "words: {modulus: 5}\n", "c.yaml:3:18: words.modulus"),
+                           (HEAD + "count: {steps: 9}\nwords: {modulus: 5}\n", "c.yaml:3:16: count.steps")):
+        (complaint,) = told([mistake], read(tmp_path, text).written)
+        assert str(complaint).endswith(f"{os.sep}{expected}: they do not fit")
 
 
 def test_the_command_line_wins_and_is_checked_alike(tmp_path: Path) -> None:

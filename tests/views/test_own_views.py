@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, ConfigError
 from pipeline.runner import run_stage
 from stages.artifacts.cameras import ring
 from stages.artifacts.images import write_png
@@ -58,15 +58,15 @@ def test_our_own_views_can_be_taken_again(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="transforms.json"):
+    with pytest.raises(ConfigError, match="transforms.json"):
         adopt(tmp_path, tmp_path / "out")
     own = tmp_path / "own"
     write_view_set(own, zip(ring("a", 2, np.zeros(3), 4.0, 0.0, 20.0, 8, 10), [np.zeros((10, 8, 3), np.uint8)] * 2, strict=True))
     write_png(own / "images" / "a_01.png", np.zeros((10, 9, 3), np.uint8))
-    with pytest.raises(ArtifactError, match=r"a_01.png: is 9 x 10, its camera 8 x 10"):
+    with pytest.raises(ConfigError, match=r"a_01.png: is 9 x 10, its camera 8 x 10"):
         adopt(own, tmp_path / "out")
     (own / "images" / "a_01.png").unlink()
-    with pytest.raises(ArtifactError, match="no such picture"):
+    with pytest.raises(ConfigError, match="no such picture"):
         adopt(own, tmp_path / "out")
 
 

@@ -1,0 +1,75 @@
+"""Settings of the real recipe that can never work are refused, with their place, before anything runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stages
+from pipeline.commands import Request, prepare
+from pipeline.errors import ConfigError
+from stages.artifacts.cameras import ring
+from stages.artifacts.views import write_view_set
+
+RECIPE = stages.character()
+HEAD = "name: mika\nprompt: a girl\n"
+
+
+def refused(tmp_path: Path, text: str, until: str | None = None) -> list[str]:
+    path = tmp_path / "c.yaml"
+    path.write_text(HEAD + text)
+    with pytest.raises(ConfigError) as caught:
+        prepare(Request(RECIPE, path, until=until, out=tmp_path / "outputs", cache=tmp_path / "cache"))
+    assert caught.value.exit_code == 2 and not (tmp_path / "outputs").exists()
+    return [line.strip().replace(f"{tmp_path}{os.sep}", "") for line in str(caught.value).splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("export: {name: ../../evil/x}\n", "c.yaml:3:16: export.name: expected text of the form ^\\w[\\w.-]*$, got '../../evil/x'"),
+    ("conditions: {width: 300}\n", "c.yaml:3:21: conditions.width: expected a whole number from 32 to 4096, a multiple of 8, got 300"),
+    ("views: {ring_suffix: {haed: portrait}}\n", "c.yaml:3:23: views.ring_suffix.haed: there is no such setting; did you mean 'head'?"),
+    ("masks:\n  sam: sam_vit_hug\n", "did you mean 'sam_vit_huge'?"),
+    ("views: {model: ./own}\n", "c.yaml:3:16: views.model: there is no folder own"),
+    ("conditions: {kinds: [openpose]}\n", "c.yaml:3:21: conditions.kinds: views.controlnets[0] (embedded/controlnet-parts) reads 'parts' pictures, and "
+                                           "conditions.kinds draws only openpose; add parts there, or take it out of views.controlnets"),
+    ("conditions: {body: c.yaml}\n", "c.yaml:3:20: conditions.body: c.yaml: a body is a file of type .glb, .vrm, .fbx, .blend, not .yaml"),
+])
+def test_what_cannot_work(tmp_path: Path, text: str, expected: str) -> None:
+    (said,) = refused(tmp_path, text)
+    assert said == expected or said.endswith(expected)
+
+
+def test_pictures_that_are_not_painted_need_no_kinds(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(HEAD + "conditions: {kinds: [openpose], backend: software}\n")
+    assert prepare(Request(RECIPE, tmp_path / "c.yaml", until="conditions")).graph.steps
+    cameras = ring("a", 2, np.zeros(3), 4.0, 0.0, 20.0, 8, 10)
+    write_view_set(tmp_path / "own", zip(cameras, [np.zeros((10, 8, 4), np.uint8)] * 2, strict=True))
+    (tmp_path / "c.yaml").write_text(HEAD + "conditions: {kinds: [openpose]}\nviews: {source: images, folder: own}\n")
+    assert prepare(Request(RECIPE, tmp_path / "c.yaml", until="views")).graph.skipped
+
+
+def test_a_pose_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "pose.json").write_text(json.dumps({"leftUperArm": [1, 0, 0, 0]}))
+    (said,) = refused(tmp_path, "conditions:\n  pose_file: pose.json\n")
+    assert said.startswith("c.yaml:4:14: conditions.pose_file: pose.json: unknown joint 'leftUperArm'; did you mean 'leftUpperArm'?")
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    ({"k1": 0.1}, "the lens is distorted (k1)"),
+    ({"w": 9}, "its camera 9 x 10"),
+    ({"frames": []}, "has no list of 'frames'"),
+    (None, "holds neither transforms.json nor transforms_train.json"),
+])
+def test_own_views_that_will_not_do(tmp_path: Path, change: dict[str, object] | None, expected: str) -> None:
+    (tmp_path / "own").mkdir()
+    if change is not None:
+        cameras = ring("a", 2, np.zeros(3), 4.0, 0.0, 20.0, 8, 10)
+        write_view_set(tmp_path / "own", zip(cameras, [np.zeros((10, 8, 4), np.uint8)] * 2, strict=True))
+        document = json.loads((tmp_path / "own" / "transforms.json").read_text())
+        (tmp_path / "own" / "transforms.json").write_text(json.dumps(document | change))
+    (said,) = refused(tmp_path, "views:\n  source: images\n  folder: own\n")
+    assert said.startswith("c.yaml:5:11: views.folder: own") and expected in said
