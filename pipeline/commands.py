@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +18,9 @@ from pipeline.lock import LockedError, hold
 from pipeline.machine import cuda_problem, device, limit_threads
 from pipeline.narrate import SpokenLog, TerminalNarrator
 from pipeline.plan import Resolved, Verdict, foresee, resolve
-from pipeline.publish import deliver, publish
-from pipeline.report import Account, write_report
+from pipeline.publish import deliver, publish, stamps, withdraw
+from pipeline.record import Record, in_use, read
+from pipeline.report import REPORT, Account, write_report
 from pipeline.runner import Machine, Ran, run_graph
 from pipeline.store import Manifest, Store, digest_problems
 
@@ -84,24 +82,28 @@ def run(request: Request, narrator: TerminalNarrator) -> Path:
     log = logging.getLogger("pipeline")
     log.addHandler(spoken)
     log.propagate = False
-    ran, started = Ran(), time.monotonic()
+    record = Record(prepared.target, _head(request, prepared), Ran())
     try:
-        run_graph(prepared.resolved, prepared.store, machine, prepared.forced, narrator, ran)
-    except PipelineError as error:
-        _record(request, prepared, ran, time.monotonic() - started, str(error))
+        run_graph(prepared.resolved, prepared.store, machine, prepared.forced, narrator, record.ran, lambda: _note(record))
+        lines = _done(request, prepared, record)
+    except KeyboardInterrupt:
+        publish(record.ran.folders, (), prepared.target)
+        record.write("interrupted")
+        raise
+    except (PipelineError, OSError) as error:
+        _failed(request, prepared, record, str(error))
         raise
     finally:
         log.removeHandler(spoken)
-    for path in _record(request, prepared, ran, time.monotonic() - started, ""):
-        narrator.say(str(path))
+    for line in lines:
+        narrator.say(line)
     return prepared.target
 
 
 def explain(request: Request) -> tuple[list[Verdict], Prepared]:
     """What ``run`` would do to every stage; nothing runs."""
     prepared = prepare(request)
-    before = _read_json(prepared.target / "run.json").get("stages", {})
-    keys = {name: entry["key"] for name, entry in before.items()}
+    keys = {name: entry["key"] for name, entry in read(prepared.target).get("stages", {}).items()}
     return foresee(prepared.graph, prepared.resolved, prepared.store, prepared.forced, keys), prepared
 
 
@@ -125,8 +127,9 @@ def verify(cache: Path, say: Callable[[str], None]) -> int:
 def clean(out: Path, cache: Path, everything: bool, dry: bool, say: Callable[[str], None]) -> None:
     """Remove what interrupted and forced runs left, and what no ``run.json`` under ``out`` refers to (or everything)."""
     store = Store(cache)
-    used = {(stage, entry["key"]) for path in out.glob("*/run.json") for stage, entry in _read_json(path).get("stages", {}).items()}
-    unused = [f for f in store.entries() if everything or (f.parents[1].name, f.name) not in used]
+    entries = list(store.entries())  # before what is in use is read: a run notes what it has committed
+    used = in_use(out)
+    unused = [f for f in entries if everything or (f.parents[1].name, f.name) not in used]
     freed = 0
     for folder in [*store.leftovers(), *unused]:
         stage, key = folder.parents[1].name, folder.name.partition(".")[0]
@@ -179,43 +182,43 @@ def _say_beforehand(prepared: Prepared, say: Callable[[str], None]) -> None:
         say(f"{name:<11} left out: {reason}")
 
 
-def _record(request: Request, prepared: Prepared, ran: Ran, seconds: float, failure: str) -> list[Path]:
-    """Write what the user came for; returns the paths to name."""
-    target, common = prepared.target, prepared.config.common
+def _head(request: Request, prepared: Prepared) -> dict[str, Any]:
+    """What ``run.json`` says of a run before it begins."""
+    return {"name": prepared.config.common.name, "recipe": request.recipe.name, "skipped": dict(prepared.graph.skipped),
+            "settings": prepared.config.resolved()}
+
+
+def _note(record: Record) -> None:
+    """Show the stage that was made last, and say that the run is going on: what it uses, ``clean`` then keeps."""
+    publish({name: record.ran.folders[name] for name in record.ran.executed[-1:]}, (), record.target)
+    record.write("running")
+
+
+def _failed(request: Request, prepared: Prepared, record: Record, failure: str) -> None:
+    publish(record.ran.folders, prepared.graph.skipped, prepared.target)
+    _report(request, prepared, record, failure)
+    record.write("failed", failure)
+
+
+def _done(request: Request, prepared: Prepared, record: Record) -> list[str]:
+    """Write what the user came for, and take away what an earlier run delivered and this one did not; returns the lines to say."""
+    target, ran = prepared.target, record.ran
     publish(ran.folders, prepared.graph.skipped, target)
     made: list[Path] = []
-    if not failure and ran.folders and request.until is None:
+    gone: list[Path] = []
+    delivered = None
+    if ran.folders and request.until is None:
         made = deliver(list(ran.folders.values())[-1], target)
-    old = _read_json(target / "run.json")
-    record = _run_json(request, prepared, ran, failure)
-    if failure or request.until:  # later stages of the last whole run are still what the user has
-        record["stages"] = {**old.get("stages", {}), **record["stages"]}
-    report = target / "report.html"
-    if ran.executed or failure or not report.exists() or any(old.get(k) != record[k] for k in ("settings", "stages", "skipped", "failure")):
-        account = Account(common.name, request.recipe.name, prepared.config.resolved(), ran.manifests, ran.folders, tuple(ran.executed),
-                          prepared.graph.skipped, failure=failure)
-        write_report(account, target)
-        record |= {"executed": ran.executed, "seconds": round(seconds, 3)}
-        _write(target / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    return [*made, report]
+        gone = withdraw(read(target).get("delivered", {}), made, target)
+        delivered = stamps(made)
+    if ran.executed or not (target / REPORT).exists() or not record.says("done", delivered=delivered):
+        _report(request, prepared, record, "")
+        record.write("done", delivered=delivered)
+    return [*(f"{path} removed: an earlier run made it, these settings do not" for path in gone), *map(str, made), str(target / REPORT)]
 
 
-def _run_json(request: Request, prepared: Prepared, ran: Ran, failure: str) -> dict[str, Any]:
-    stages = {name: {"key": m.key, "content": m.content, "folder": str(ran.folders[name]), "started": m.started, "seconds": m.seconds,
-                     "peak_memory_bytes": m.peak_memory_bytes, "backends": m.backends, "models": m.models, "warnings": m.warnings}
-              for name, m in ran.manifests.items()}
-    return {"name": prepared.config.common.name, "recipe": request.recipe.name, "failure": failure, "skipped": dict(prepared.graph.skipped),
-            "settings": prepared.config.resolved(), "stages": stages}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".writing-{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+def _report(request: Request, prepared: Prepared, record: Record, failure: str) -> None:
+    ran = record.ran
+    account = Account(prepared.config.common.name, request.recipe.name, prepared.config.resolved(), ran.manifests, ran.folders,
+                      tuple(ran.executed), prepared.graph.skipped, failure=failure)
+    write_report(account, prepared.target)

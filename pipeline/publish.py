@@ -33,12 +33,25 @@ def deliver(folder: Path, target: Path) -> list[Path]:
     return made
 
 
+def stamps(paths: Iterable[Path]) -> dict[str, list[int]]:
+    """Name -> [bytes, time in seconds] of delivered files: by these a later run tells them from what the user has put there."""
+    return {path.name: [path.stat().st_size, int(path.stat().st_mtime)] for path in paths}
+
+
+def withdraw(former: Mapping[str, list[int]], made: Iterable[Path], target: Path) -> list[Path]:
+    """Remove from ``target`` what was delivered with the stamps ``former`` and is not among ``made``; what the user has changed since stays."""
+    gone = [target / name for name in sorted(set(former) - {path.name for path in made})]
+    gone = [path for path in gone if path.parent == target and path.is_file() and stamps([path])[path.name] == former[path.name]]
+    for path in gone:
+        path.unlink()
+    return gone
+
+
 def _same(source: Path, copy: Path) -> bool:
     """Size and time, as ``copy2`` leaves them."""
     if not copy.exists():
         return False
-    a, b = source.stat(), copy.stat()
-    return (a.st_size, int(a.st_mtime)) == (b.st_size, int(b.st_mtime))
+    return [*stamps([source]).values()] == [*stamps([copy]).values()]
 
 
 def _show(source: Path, link: Path) -> None:

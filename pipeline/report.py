@@ -16,6 +16,7 @@ from pipeline.progress import duration
 from pipeline.store import Manifest
 
 KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".mp4": "video/mp4"}
+REPORT = "report.html"
 LARGEST_BYTES = 40 * 2**20
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0;color:#212529;background:#f8f9fa}
@@ -48,7 +49,7 @@ class Account:
 
 def write_report(account: Account, target: Path) -> Path:
     """Write ``target/report.html`` and return its path."""
-    path = target / "report.html"
+    path = target / REPORT
     path.write_text(page(account), encoding="utf-8")
     return path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,9 +82,10 @@ def run_stage(stage: Stage, settings: Any, inputs: Any, out_dir: Path, *, work_d
 
 
 def run_graph(resolved: list[Resolved], store: Store, machine: Machine, forced: set[str] = frozenset(),
-              narrator: Narrator | None = None, ran: Ran | None = None) -> Ran:
+              narrator: Narrator | None = None, ran: Ran | None = None, note: Callable[[], None] = lambda: None) -> Ran:
     """Make or reuse every stage in order. ``ran`` is filled as it goes, so that a failure leaves what was done.
 
+    ``note`` is called before a stage is made, when what it builds on stands in ``ran``, and after it was committed.
     Raises PipelineError: StageError with the log's path if a stage fails, LockedError if another process makes the same.
     """
     ran, narrator = ran if ran is not None else Ran(), narrator or Narrator()
@@ -96,10 +97,13 @@ def run_graph(resolved: list[Resolved], store: Store, machine: Machine, forced: 
             narrator.reused(item.name)
         else:
             with hold(store.lock_path(item.name, key), f"{item.name} ({key[:12]})"):
+                note()
                 manifest = _make(item, key, image, opened, store, machine, narrator, item.name in forced)
             ran.executed.append(item.name)
         folder = store.entry(item.name, key)
         ran.manifests[item.name], ran.folders[item.name] = manifest, folder
+        if item.name in ran.executed:
+            note()
         opened[item.name] = item.step.stage.output.open(folder)
     return ran
 

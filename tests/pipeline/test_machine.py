@@ -15,7 +15,7 @@ from pipeline.backends import choose
 from pipeline.doctor import Finding, backend_findings, machine_findings, tell
 from pipeline.errors import ConfigError, MissingError
 from pipeline.memory import PeakMemory
-from pipeline.publish import deliver, publish
+from pipeline.publish import deliver, publish, stamps, withdraw
 from pipeline.runner import run_stage
 from pipeline.schema import json_schema, markdown
 from pipeline.setup import provide
@@ -44,6 +44,11 @@ def test_a_named_device_is_taken_and_auto_knows_a_cpu_build(monkeypatch: pytest.
     assert machine.device("cuda") == "cuda"
     monkeypatch.setattr(machine, "version_of", lambda name: "2.13.0+cpu")
     assert machine.device("auto") == "cpu" and "without CUDA" in machine.cuda_problem()
+    monkeypatch.setattr(machine, "version_of", lambda name: "2.13.0+cu128")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for there, said in ((True, None), (False, "there is no NVIDIA device")):
+        monkeypatch.setattr(machine, "_nvidia_device", lambda there=there: there)
+        assert machine.cuda_problem() == said
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are seen on Linux only")
@@ -112,6 +117,20 @@ def test_results_are_copied_once_and_stages_linked(tmp_path: Path) -> None:
     publish({"mesh": folder, "rig": folder}, [], target)
     publish({"mesh": folder}, ["rig"], target)
     assert (target / "stages/mesh/a.glb").exists() and not (target / "stages/rig").exists()
+
+
+def test_what_is_no_longer_made_is_taken_away_and_the_users_own_stays(tmp_path: Path) -> None:
+    folder, target = tmp_path / "made", tmp_path / "outputs"
+    folder.mkdir()
+    for name in ("a.glb", "a.obj", "a.mtl"):
+        (folder / name).write_text(name)
+    former = stamps(deliver(folder, target))
+    (target / "a.mtl").write_text("the user's own edit")
+    (target / "mine.obj").write_text("the user's own")
+    (tmp_path / "out.obj").write_text("elsewhere")
+    former |= {"gone.obj": [1, 2], "../out.obj": stamps([tmp_path / "out.obj"])["out.obj"]}
+    assert withdraw(former, [target / "a.glb"], target) == [target / "a.obj"]
+    assert sorted(p.name for p in target.iterdir()) == ["a.glb", "a.mtl", "mine.obj"] and (tmp_path / "out.obj").exists()
 
 
 def test_schema_and_page_come_from_the_types() -> None:

@@ -63,6 +63,46 @@ def test_changes_run_what_they_must_and_explain_says_so(program: Program, home: 
     assert dry.stdout.splitlines() == said and executed(home) == ["glue"]
 
 
+def test_what_is_no_longer_made_goes_and_what_the_user_put_there_stays(program: Program, home: Path) -> None:
+    program("run", "a.yaml", "--glue.formats", "[txt, md]")
+    out = home / "outputs/mika"
+    (out / "notes.md").write_text("my own")
+    program("run", "a.yaml", "--until", "words")
+    assert (out / "mika.md").exists(), "the last whole run is still what the user has"
+    done = program("run", "a.yaml", "--prompt", "bye")
+    assert f"{Path('outputs/mika/mika.md')} removed" in done.stderr
+    assert not (out / "mika.md").exists() and (out / "mika.txt").exists() and (out / "notes.md").exists()
+
+
+def test_a_record_that_is_current_tells_how_it_stands(program: Program, home: Path) -> None:
+    def state() -> tuple[str, str]:
+        record = json.loads((home / "outputs/mika/run.json").read_text())
+        return record["state"], record["failure"]
+
+    program("run", "a.yaml")
+    assert state() == ("done", "")
+    program("run", "a.yaml", "--count.fail", "own")
+    assert state()[0] == "failed" and "it is wrong" in state()[1]
+    program("run", "a.yaml")
+    assert state() == ("done", ""), "nothing ran, and the record is mended"
+
+
+def test_clean_keeps_what_a_running_or_interrupted_run_has_finished(program: Program, home: Path) -> None:
+    command_line = ("run", "a.yaml", "--count.seed", "3")
+    program("run", "a.yaml")
+    running = subprocess.Popen(command(*command_line), cwd=home, env=environment(FAKE_SLEEP="0.6"), stderr=subprocess.DEVNULL)
+    record = home / "outputs/mika/run.json"
+    wait_for(lambda: json.loads(record.read_text())["state"] == "running" and "count" in json.loads(record.read_text())["executed"])
+    program("clean")
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(20) == 130
+    assert json.loads(record.read_text())["state"] == "interrupted"
+    program("clean")
+    again = program(*command_line)
+    assert "count       kept" in again.stderr and "glue        starts" in again.stderr
+    assert json.loads(record.read_text())["state"] == "done"
+
+
 def test_early_cut_off_by_content(program: Program, home: Path) -> None:
     program("run", "a.yaml")
     program("run", "a.yaml", "--prompt", "bye")
@@ -103,6 +143,8 @@ def test_without_yaml(program: Program, home: Path) -> None:
     (("run", "a.yaml", "--recipe", "x"), {}, 2, "expected one of character"),
     (("frobnicate",), {}, 2, "invalid choice"),
     (("verify", "--seed", "1"), {}, 2, "verify knows no --seed"),
+    (("run", "a.yaml", "--device", "cuda"), {"CUDA_VISIBLE_DEVICES": ""}, 3, "--device: device: expected a CUDA device, but"),
+    (("explain", "a.yaml", "--device", "cuda"), {"CUDA_VISIBLE_DEVICES": ""}, 3, "`device: auto` runs without one"),
     (("run", "a.yaml"), {"NO_GOLD": "1", "NO_LEAD": "1"}, 3, "gold: NO_GOLD is set; lead: NO_LEAD is set"),
     (("run", "a.yaml", "--count.pen", "gold"), {"NO_GOLD": "1"}, 3, "no other was tried"),
     (("run", "a.yaml", "--count.fail", "bug"), {}, 1, "error: count: ZeroDivisionError: a bug\nIts log: outputs/mika/logs/count.log"),
