@@ -13,6 +13,8 @@ from typing import Self
 
 import numpy as np
 
+NEAR_M, FAR_M = 0.05, 50.0  # what clip space holds unless more is asked for
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -50,7 +52,13 @@ class Camera:
             self, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy, width=width, height=height
         )
 
-    def projection(self, near_m: float = 0.05, far_m: float = 50.0) -> np.ndarray:
+    def scaled(self, factor: float) -> Self:
+        """The same picture of a world in which every length is ``factor`` times as long."""
+        c2w = self.c2w.copy()
+        c2w[:3, 3] *= factor
+        return replace(self, c2w=c2w)
+
+    def projection(self, near_m: float = NEAR_M, far_m: float = FAR_M) -> np.ndarray:
         """(4, 4) camera space to OpenGL clip space (x right, y up, z/w in [-1, 1])."""
         p = np.zeros((4, 4))
         p[0, 0] = 2 * self.fx / self.width
@@ -62,7 +70,7 @@ class Camera:
         p[3, 2] = -1
         return p
 
-    def w2clip(self, near_m: float = 0.05, far_m: float = 50.0) -> np.ndarray:
+    def w2clip(self, near_m: float = NEAR_M, far_m: float = FAR_M) -> np.ndarray:
         """(4, 4) world to clip space."""
         return self.projection(near_m, far_m) @ self.w2c
 

@@ -1,8 +1,9 @@
 """A radiance field baked into a dense grid: what every stage after the field may know of it.
 
-``grid.safetensors`` holds ``density`` f16 (Rx, Ry, Rz) per metre, ``rgb`` f16 (Rx, Ry, Rz, 3) sRGB in [0, 1] and
-``grid2world`` f64 (4, 4). Samples lie on the integer grid points: (i, j, k, 1) -> world metres, i along world x.
-Opacity of a step of length s is 1 - exp(-density * s).
+``grid.safetensors`` holds ``density`` f16 (Rx, Ry, Rz) per metre, ``rgb`` f16 (Rx, Ry, Rz, 3) sRGB in [0, 1],
+``grid2world`` f64 (4, 4) and ``metres_per_unit`` f64 (1,). Samples lie on the integer grid points: (i, j, k, 1) -> world metres,
+i along world x. Opacity of a step of length s is 1 - exp(-density * s). Where a user's cameras are in another unit, the field is in
+metres all the same: multiply their positions by ``metres_per_unit`` (see ``stages.artifacts.units``).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class FieldGrid:
         return cls(folder)
 
     @classmethod
-    def write(cls, folder: Path, density: np.ndarray, rgb: np.ndarray, grid2world: np.ndarray) -> Self:
+    def write(cls, folder: Path, density: np.ndarray, rgb: np.ndarray, grid2world: np.ndarray, metres_per_unit: float = 1.0) -> Self:
         """Store a field: ``density`` (Rx, Ry, Rz) >= 0 per metre, ``rgb`` (Rx, Ry, Rz, 3) sRGB, ``grid2world`` (4, 4)."""
         from safetensors.numpy import save_file
 
@@ -49,6 +50,7 @@ class FieldGrid:
             "density": np.ascontiguousarray(np.clip(density, 0, MAX_DENSITY), np.float16),
             "rgb": np.ascontiguousarray(np.clip(rgb, 0, 1), np.float16),
             "grid2world": np.ascontiguousarray(grid2world, np.float64),
+            "metres_per_unit": np.array([metres_per_unit], np.float64),
         }, str(folder / GRID))
         return cls.open(folder)
 
@@ -76,6 +78,11 @@ class FieldGrid:
     def grid2world(self) -> np.ndarray:
         """(4, 4) float64, grid index to world metres."""
         return self._tensors["grid2world"]
+
+    @property
+    def metres_per_unit(self) -> float:
+        """Metres of the field in one unit of the cameras that it was learnt from; 1 where those are in metres."""
+        return float(self._tensors["metres_per_unit"][0])
 
     @property
     def resolution(self) -> tuple[int, int, int]:
@@ -119,7 +126,7 @@ class FieldGrid:
 
     def validate(self) -> None:
         """Shapes, types, ranges and the transform. Raises ``ArtifactError``."""
-        expected = {"density": (np.float16, 3), "rgb": (np.float16, 4), "grid2world": (np.float64, 2)}
+        expected = {"density": (np.float16, 3), "rgb": (np.float16, 4), "grid2world": (np.float64, 2), "metres_per_unit": (np.float64, 1)}
         for name, (dtype, rank) in expected.items():
             if name not in self._tensors:
                 raise ArtifactError(self.folder, f"{GRID} has no tensor '{name}'", REMEDY)
@@ -133,6 +140,8 @@ class FieldGrid:
         for name in expected:
             if not np.isfinite(self._tensors[name]).all():
                 raise ArtifactError(self.folder, f"'{name}' holds numbers that are not finite", REMEDY)
+        if len(self._tensors["metres_per_unit"]) != 1 or self.metres_per_unit <= 0:
+            raise ArtifactError(self.folder, "'metres_per_unit' is not one positive number", REMEDY)
         if self.density.min() < 0 or self.rgb.min() < 0 or self.rgb.max() > 1:
             raise ArtifactError(self.folder, "density is negative or colours leave [0, 1]", REMEDY)
         if abs(np.linalg.det(self.grid2world[:3, :3])) < 1e-15 or (self.grid2world[3] != [0, 0, 0, 1]).any():

@@ -1,6 +1,6 @@
 """The textured surface that the mesh stage leaves and that rig and export read.
 
-World frame of CONVENTIONS (metres, +Z up, facing -Y). ``mesh.safetensors`` holds positions and their smooth normals (one per
+World frame of CONVENTIONS (metres, +Z up, facing -Y), or that of a user's own cameras, in their unit. ``mesh.safetensors`` holds positions and their smooth normals (one per
 position), texture coordinates and their tangents (one per texture vertex: tangents break at chart borders, positions do not),
 and the two index lists. Texture coordinates have v up: row 0 of a texture lies at v = 1.
 """

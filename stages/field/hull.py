@@ -33,6 +33,10 @@ class Box:
         size = float((high - low).max())
         return cls(np.asarray(low, np.float64), size, (high - low) / size)
 
+    def scaled(self, factor: float) -> Box:
+        """The same box in a world in which every length is ``factor`` times as long."""
+        return Box(self.low * factor, self.size_m * factor, self.extent)
+
     def to_unit(self, points: np.ndarray) -> np.ndarray:
         """World metres (..., 3) to unit coordinates, float32."""
         return ((points - self.low) / self.size_m).astype(np.float32)

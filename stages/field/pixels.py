@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -20,6 +20,10 @@ class View:
 
     camera: Camera
     rgba: np.ndarray
+
+    def scaled(self, factor: float) -> View:
+        """The same picture of a world in which every length is ``factor`` times as long."""
+        return replace(self, camera=self.camera.scaled(factor))
 
 
 @dataclass(frozen=True)

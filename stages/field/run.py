@@ -33,18 +33,28 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
     scene = make_scene(views, settings)
     context.log.info("field: %d views to learn from, %d held out, box %.2f m, %d cells in the hull", len(scene.training),
                      len(scene.held_out), scene.box.size_m, int(scene.occupancy.hull.sum()))
+    if scene.metres_per_unit != 1:
+        context.warn(other_unit(scene))
     training = begin(settings, scene, context)
     train(training, context)
     shown = [render(training.field, scene, v.camera) for v in (scene.held_out or scene.training[:1])]
     metrics = score(training, shown if scene.held_out else [])
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     baked = bake(training.field, scene, settings.grid_resolution, settings.fill)
-    grid = FieldGrid.write(context.out, baked.density, baked.rgb, baked.grid2world)
+    grid = FieldGrid.write(context.out, baked.density, baked.rgb, baked.grid2world, scene.metres_per_unit)
     _write_network(training, context.out / "network.safetensors")
     write_previews(training, shown, context.out / "preview")
     if settings.video:
         write_video(training, context)
     return grid
+
+
+def other_unit(scene: Scene) -> str:
+    """What the user has to know where cameras are not in metres."""
+    return (
+        f"the figure's box is {scene.box.size_m / scene.metres_per_unit:.4g} units of the cameras long, which is no figure's size in metres: "
+        f"one unit is taken for {scene.metres_per_unit:.4g} m, and the mesh is given back in units of the cameras"
+    )
 
 
 def begin(settings: FieldSettings, scene: Scene, context: StageContext) -> Training:
@@ -88,6 +98,7 @@ def score(training: Training, held_out: list[Rendering]) -> dict:
         "held_out": mean, "held_out_views": views, "steps": training.done, "training_views": len(scene.training),
         "training_psnr_db": round(float(np.mean([row[2] for row in training.history[-10:]])), 3),
         "box_m": {"low": scene.box.low.tolist(), "size": (scene.box.extent * scene.box.size_m).tolist()},
+        "metres_per_unit": scene.metres_per_unit,
         "hull_cells": int(scene.occupancy.hull.sum()), "occupied_cells": int(scene.occupancy.occupied.sum()), "seed": s.seed,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import StageError
+from stages.artifacts.units import metres_per_unit
 from stages.artifacts.views import ViewSet
 from stages.field.hull import Box, Silhouette, visual_hull
 from stages.field.march import Occupancy
@@ -15,13 +16,15 @@ from stages.field.settings import FieldSettings
 
 @dataclass(frozen=True)
 class Scene:
-    """``training`` and ``held_out`` views; the rest is made of the training views alone."""
+    """``training`` and ``held_out`` views; the rest is made of the training views alone. All of it is in metres: lengths of the
+    views that were given, times ``metres_per_unit``."""
 
     training: Sequence[View]
     held_out: Sequence[View]
     box: Box
     occupancy: Occupancy
     pixels: Pixels
+    metres_per_unit: float
 
 
 def split(views: ViewSet, held_out: int | tuple[int, ...]) -> tuple[list[str], list[str]]:
@@ -51,8 +54,10 @@ def make_scene(views: ViewSet, settings: FieldSettings) -> Scene:
 
 
 def scene_of(training: Sequence[View], held_out: Sequence[View], settings: FieldSettings) -> Scene:
-    """The scene of views in memory."""
+    """The scene of views in memory, whose cameras may be in any unit."""
     silhouettes = [Silhouette.of(v.camera, v.rgba[..., 3], settings.mask_dilation_px) for v in training]
     box, hull = visual_hull(silhouettes, settings.occupancy_resolution, settings.hull_tolerance)
+    unit_m = metres_per_unit(box.size_m)
+    box, training, held_out = box.scaled(unit_m), [v.scaled(unit_m) for v in training], [v.scaled(unit_m) for v in held_out]
     occupancy = Occupancy(box, hull, settings.occupancy_resolution, settings.march_steps)
-    return Scene(training, held_out, box, occupancy, Pixels(training, box, occupancy, settings.sharpen))
+    return Scene(training, held_out, box, occupancy, Pixels(training, box, occupancy, settings.sharpen), unit_m)

@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=1,
+    version=2,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents, vertex_normals
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.paint import painted
+from stages.mesh.reach import in_metres
 from stages.mesh.repair import face_components, is_edge_manifold, repaired
 from stages.mesh.settings import MeshSettings
 from stages.mesh.tetrahedra import band_grid
@@ -32,10 +34,13 @@ KS_SIZE = 64
 
 
 def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAsset:
-    """Fill ``context.out``. Raises ``StageError`` if the field holds no surface or xatlas fails."""
+    """Fill ``context.out``. Everything happens in the field's metres; what is written is in the unit of the cameras.
+
+    Raises ``StageError`` if the field holds no surface or xatlas fails.
+    """
     torch.set_num_threads(context.threads)
     rasterizer: Rasterizer = context.backends["rasterizer"].create()
-    observed = observe(inputs.masks)
+    observed = in_metres(observe(inputs.masks), inputs.field)
     curves: dict[str, dict[str, list[float]]] = {}
     fixed = context.checkpoint.load("fixed.npz", _read_arrays)
     if fixed is None:
@@ -47,7 +52,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     context.checkpoint.load("surface.npz", surface.load)
     curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
     mesh = finished(surface, fixed, settings)
-    asset = write(context.out, mesh)
+    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)))
     preview.write(context.out / "preview", mesh, observed, curves)
     return asset
 

@@ -29,7 +29,8 @@ def test_grid_keeps_what_was_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(grid.grid2world, grid2world)
     np.testing.assert_allclose(grid.cell_m, [0.25, 0.5, 0.125])
     np.testing.assert_allclose(grid.box, [[-1, 2, 0.5], [0, 3.5, 1.5]])
-    assert grid.metrics == {}
+    assert grid.metrics == {} and grid.metres_per_unit == 1
+    assert FieldGrid.write(tmp_path, density, rgb, grid2world, 0.25).metres_per_unit == 0.25
 
 
 def test_sampling_is_trilinear_and_empty_outside(tmp_path: Path) -> None:
@@ -59,9 +60,10 @@ def test_folder_without_grid_is_refused(tmp_path: Path) -> None:
     ({"rgb": np.ones((2, 2, 3, 3), np.float16)}, "shapes do not agree"),
     ({"rgb": np.full((2, 2, 2, 3), 2, np.float16)}, "colours leave"),
     ({"grid2world": np.zeros((4, 4))}, "not an invertible affine transform"),
+    ({"metres_per_unit": np.zeros(1)}, "'metres_per_unit' is not one positive number"),
 ])
 def test_validate_names_the_problem(tmp_path: Path, change: dict[str, np.ndarray], message: str) -> None:
-    good = {"density": np.ones((2, 2, 2), np.float16), "rgb": np.ones((2, 2, 2, 3), np.float16), "grid2world": np.eye(4)}
+    good = {"density": np.ones((2, 2, 2), np.float16), "rgb": np.ones((2, 2, 2, 3), np.float16), "grid2world": np.eye(4), "metres_per_unit": np.ones(1)}
     save_file(good | change, str(tmp_path / "grid.safetensors"))
     with pytest.raises(ArtifactError, match=message):
         FieldGrid.open(tmp_path).validate()

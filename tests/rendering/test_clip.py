@@ -10,6 +10,7 @@ from stages.artifacts.cameras import ring
 from stages.rendering import rasterizer_capability
 from stages.rendering.clip import to_clip, view_clip_matrices
 from stages.rendering.shading import basis, irradiance, lit, to_linear, to_srgb
+from stages.rendering.viewpoint import looking_at, turntable
 from third_party.nvdiffrast import NvdiffrastRasterizer
 
 
@@ -22,6 +23,14 @@ def test_clip_space_lands_on_the_cameras_pixels() -> None:
         ndc = clip[k, :, :2] / clip[k, :, 3:]
         np.testing.assert_allclose((ndc * 0.5 + 0.5) * [90, 120], pixel, atol=2e-3)
         np.testing.assert_allclose(clip[k, :, 3], depth, rtol=1e-5)
+
+
+def test_figures_of_any_size_are_looked_at_alike() -> None:
+    points = np.random.default_rng(0).uniform([-0.4, -0.2, 0], [0.4, 0.2, 1.6], (50, 3))
+    for view in (lambda v: looking_at(v, 30.0, 60, 90), lambda v: turntable(v, 3, 60, 90)[1]):
+        near, far = view(points), view(128 * points)
+        np.testing.assert_allclose(far.project(128 * points)[0], near.project(points)[0], atol=1e-9)
+        assert (view(points / 128).project(points / 128)[1] > 1).all()  # small ones stay before the near plane
 
 
 def test_basis_is_orthogonal_over_the_sphere() -> None:
