@@ -14,8 +14,7 @@ from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rendering.picture import Look, Surface, draw
-
-CLOSE_UP_RADIUS_M = 4.0
+from stages.rendering.viewpoint import viewing_distance
 
 
 @dataclass(frozen=True)
@@ -71,5 +70,6 @@ class Figure:
             half = 0.1 * self.height_m
             crown = self.v_pos[self.v_pos[:, 2] > top - 2 * half]
             middle = np.array([*((crown.min(0) + crown.max(0)) / 2)[:2], top - 0.9 * half])
-        focal = side_px / 2 * CLOSE_UP_RADIUS_M / half
-        return orbit(f"face_{azimuth_deg:g}", middle, CLOSE_UP_RADIUS_M, azimuth_deg, 0.0, float(focal), side_px, side_px)
+        radius = viewing_distance(self.v_pos)
+        focal = side_px / 2 * radius / half
+        return orbit(f"face_{azimuth_deg:g}", middle, radius, azimuth_deg, 0.0, float(focal), side_px, side_px)
