@@ -14,25 +14,20 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
-from scripts.generator.captions import caption, vocabulary
+from scripts.generator.captions import vocabulary
 from scripts.train import architecture
 from scripts.train.autoencoder import restore as restore_autoencoder
-from scripts.train.autoencoder import to_tensor
-from scripts.train.condition import part_colors
-from scripts.train.shards import ALONE_WINDOWS, GROUP_WINDOWS, VIEWS_PER_CHARACTER, Shard, open_shards
+from scripts.train.batches import Batch, Source
+from scripts.train.shards import ALONE_WINDOWS, GROUP_WINDOWS, VIEWS_PER_CHARACTER
 from scripts.train.vocabulary import build_tokenizer
-from stages.conditions.body import load_base_body
 from stages.views.attention import FrameWindow, install
 from stages.views.windows import plan_chunks, repeat_windows
 
@@ -40,12 +35,9 @@ HALF_SIZE_SHARE = 0.55  # of the time
 PEAK_RATE = 8e-4
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = {"half": 0.999, "full": 0.995}  # full size has few steps: a long memory would still be of half size at its end
-FULL_SHARDS = 24  # full size is a short phase that sees few pictures, and encoding them is slow
 GROUPS = {"half": 2, "full": 1}
-FACE_PARTS = ("face", "eye_l", "eye_r", "iris_l", "iris_r", "brow_l", "brow_r", "mouth")
-NO_TEXT, NO_CONTROL, NO_WINDOW = 0.1, 0.03, 0.25
+NO_CONTROL, NO_WINDOW = 0.03, 0.25
 LEAN = {"half": 1.5, "full": 1.2}  # of the timesteps to the noisy end
-FIGURE_WEIGHT, FACE_WEIGHT = 3.0, 8.0  # a face is four latents high in a picture of the whole figure
 
 
 class Networks(nn.Module):
@@ -66,98 +58,6 @@ class Networks(nn.Module):
         return self.unet(
             noisy, timesteps, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
         ).sample
-
-
-def latent_path(shard: Shard, folder: Path, size: str) -> Path:
-    """Where the latents of a shard are kept."""
-    return folder / f"{shard.folder.name}_{size}.npy"
-
-
-@torch.no_grad()
-def cache_latents(vae: nn.Module, scale: float, shard: Shard, folder: Path, size: str) -> None:
-    """Encode a shard once: (characters, views, C, h, w) float16, scaled to unit variance."""
-    path = latent_path(shard, folder, size)
-    if path.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    out = []
-    for views in shard.rgb:
-        x = to_tensor(views)
-        x = F.avg_pool2d(x, 2) if size == "half" else x
-        x = x.contiguous(memory_format=torch.channels_last)
-        out.append((vae.encode(x).latent_dist.mean * scale).half().numpy())
-    partial = path.with_suffix(".tmp.npy")
-    np.save(partial, np.stack(out))
-    partial.replace(path)
-
-
-@dataclass
-class Batch:
-    """Groups of views laid out one after another."""
-
-    latents: Tensor
-    tokens: Tensor
-    picture: Tensor
-    weight: Tensor
-    groups: int
-    size: str
-
-
-class Source:
-    """Draws batches from the shards whose latents are cached."""
-
-    def __init__(self, data: Path, cache: Path, vae: nn.Module, scale: float, tokenizer: CLIPTokenizer) -> None:
-        self.data, self.cache, self.vae, self.scale, self.tokenizer = data, cache, vae, scale, tokenizer
-        self.ready: dict[str, list[tuple[Shard, np.ndarray]]] = {"half": [], "full": []}
-
-    def refresh(self, size: str) -> None:
-        """Take in shards that have come since."""
-        known = {shard.folder for shard, _ in self.ready[size]}
-        most = None if size == "half" else 1 + FULL_SHARDS
-        for shard in open_shards(self.data)[1:most]:  # the first is held out
-            if shard.folder not in known:
-                cache_latents(self.vae, self.scale, shard, self.cache, size)
-                self.ready[size].append((shard, np.load(latent_path(shard, self.cache, size), mmap_mode="r")))
-
-    def draw(self, size: str, groups: int, rng: np.random.Generator) -> Batch:
-        """``groups`` characters, all their views."""
-        latents, parts, texts = [], [], []
-        for _ in range(groups):
-            shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
-            i = int(rng.integers(len(shard.attributes)))
-            latents.append(cached[i])
-            parts.append(shard.parts[i])
-            texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring) for v in shard.views[i]]
-        texts = ["" if rng.random() < NO_TEXT else text for text in texts]
-        return self.batch(np.concatenate(latents), np.concatenate(parts), texts, groups, size)
-
-    def batch(self, latents: np.ndarray, parts: np.ndarray, texts: list[str], groups: int, size: str) -> Batch:
-        """Arrays to tensors: latents (N, C, h, w), parts (N, H, W) labels."""
-        z = torch.from_numpy(latents).float()
-        labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
-        picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
-        return Batch(z, tokenize(self.tokenizer, texts), picture, weight_of(labels), groups, size)
-
-
-def weight_of(labels: np.ndarray) -> Tensor:
-    """Labels (N, 8h, 8w) -> (N, 1, h, w), mean 1: what each latent counts for."""
-    within = lambda mask: F.max_pool2d(torch.from_numpy(mask.astype(np.float32))[:, None], 8)  # noqa: E731
-    figure = F.max_pool2d(within(labels > 0), 5, 1, 2)  # hair and skirts stand out from the body
-    weight = 1 + (FIGURE_WEIGHT - 1) * figure + (FACE_WEIGHT - FIGURE_WEIGHT) * within(face_labels()[labels])
-    return weight / weight.mean()
-
-
-@cache
-def face_labels() -> np.ndarray:
-    """(1 + parts,) bool: which labels are the face and its eyes."""
-    return np.array([False, *(name in FACE_PARTS for name in load_base_body().part_names)])
-
-
-def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """(N, TEXT_LENGTH) int64, cut and padded."""
-    return tokenizer(
-        texts, padding="max_length", truncation=True, max_length=architecture.TEXT_LENGTH, return_tensors="pt"
-    ).input_ids
 
 
 def begin(window: FrameWindow, groups: int, alone: bool) -> None:
