@@ -18,8 +18,8 @@ from transformers import CLIPTokenizer
 from scripts.generator.captions import caption
 from scripts.train import architecture
 from scripts.train.autoencoder import restore as restore_autoencoder
-from scripts.train.condition import part_colors
 from scripts.train.batches import tokenize
+from scripts.train.condition import part_colors
 from scripts.train.diffusion import Average, Networks, begin, restore
 from scripts.train.shards import VIEWS_PER_CHARACTER, open_shards
 from stages.artifacts.images import contact_sheet, write_png
