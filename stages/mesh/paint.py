@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stages.mesh.normals import unit, vertex_normals
@@ -12,6 +13,7 @@ from stages.mesh.observed import Observed
 from stages.mesh.project import project
 from stages.mesh.texels import Texels
 
+NORMAL_ROUNDS = 12  # averagings of the normals that choose the views: painted views disagree, and the surface they give is crumpled
 LEAST_WEIGHT = 1e-3  # share of the median weight below which a texel counts as unseen
 NEIGHBOURS = 8
 
@@ -23,9 +25,10 @@ def painted(
 
     Unseen texels take the mean colour of the seen ones that are nearest in space and face alike.
     """
-    points = texels.carry(v_pos, faces)
-    normals = unit(texels.carry(vertex_normals(v_pos, faces), faces).astype(np.float64), np.array([0.0, 0.0, 1.0]))
-    colour, weight = project(points, normals, v_pos, faces, observed, exponent)
+    up, points, normals = np.array([0.0, 0.0, 1.0]), texels.carry(v_pos, faces), vertex_normals(v_pos, faces)
+    facing = unit(texels.carry(calmed(normals, faces), faces).astype(np.float64), up)
+    normals = unit(texels.carry(normals, faces).astype(np.float64), up)
+    colour, weight = project(points, facing, v_pos, faces, observed, exponent)
     seen = weight > LEAST_WEIGHT * np.median(weight)
     if seen.any() and not seen.all():
         scale = 0.02  # metres that a normal turned right round is worth
@@ -34,3 +37,14 @@ def painted(
         share = 1 / (distance + 1e-4)
         colour[~seen] = (colour[seen][near] * (share / share.sum(1, keepdims=True))[..., None]).sum(1)
     return colour, normals
+
+
+def calmed(normals: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Vertex ``normals`` (V, 3), averaged ``NORMAL_ROUNDS`` times with their neighbours along the edges; not of length 1."""
+    i, j = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    link = sparse.coo_matrix((np.ones(len(i)), (i, j)), (len(normals), len(normals))).tocsr()
+    link = link + link.T
+    mean = sparse.diags(1 / np.maximum(np.asarray(link.sum(1)).ravel(), 1)) @ link
+    for _ in range(NORMAL_ROUNDS):
+        normals = 0.5 * normals + 0.5 * (mean @ normals)
+    return normals

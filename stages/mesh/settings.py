@@ -24,12 +24,12 @@ class MeshSettings(BaseModel):
     smoothness: float = Field(20.0, gt=0, le=10_000, description="Reach of the Laplacian of vertex offsets (lambda of Nicolet et al. 2021).")
     sdf_regulariser: float = Field(0.001, ge=0, description="Weight of the term that keeps the implicit surface in one piece.")
     sdf_smoothness: float = Field(3e-5, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass.")
-    texture_rate: float = Field(0.008, ge=0, le=1, description="Learning rate of the base colour in the second pass.")
+    texture_rate: float = Field(0.002, ge=0, le=1, description="Learning rate of the base colour in the second pass.")
     mask_weight: float = Field(2.0, ge=0, description="Weight of the squared difference of alpha.")
     triangles: int = Field(24_000, ge=100, le=1_000_000, description="Triangles after decimation.")
     head_detail: float = Field(2.0, ge=0.1, le=100, description="How much denser triangles and texels are where close-ups look.")
     texture_size: int = Field(1024, ge=64, le=8192, description="Width and height of the textures, pixels.")
-    view_sharpness: float = Field(6.0, ge=0, le=64, description="Exponent on the facing angle when views are blended into the texture.")
+    view_sharpness: float = Field(24.0, ge=0, le=64, description="Exponent on the facing angle when views are blended into the texture.")
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
     lighting: Literal["unlit", "environment"] = Field(
         "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."
