@@ -11,7 +11,7 @@ from stages.artifacts.cameras import ring
 from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, tangents, vertex_normals
 from stages.mesh.observed import Observed, close_ups
-from stages.mesh.paint import painted
+from stages.mesh.paint import calmed, painted
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
@@ -98,6 +98,17 @@ def test_projection_brings_the_views_colours_to_their_points(ball) -> None:
     error = np.abs(colour - stripes(point))
     assert error[side].mean() < 0.02
     assert error.max() < 0.6 and colour.min() > 0.05  # the poles, unseen, take colours from beside them
+
+
+def test_calmed_normals_of_a_crumpled_ball_look_outwards_again() -> None:
+    m = trimesh.creation.icosphere(subdivisions=4)
+    out = np.asarray(m.vertices)
+    crumpled = out * (1 + 0.03 * np.random.default_rng(0).normal(size=(len(out), 1)))
+    normals = vertex_normals(crumpled, m.faces)
+    calm = calmed(normals, m.faces)
+    calm /= np.linalg.norm(calm, axis=-1, keepdims=True)
+    before, after = (np.degrees(np.arccos(np.clip((n * out).sum(-1), -1, 1))) for n in (normals, calm))
+    assert np.quantile(before, 0.95) > 30 and np.quantile(after, 0.95) < 0.5 * np.quantile(before, 0.95)
 
 
 def test_occluded_points_do_not_take_their_occluders_colour() -> None:
