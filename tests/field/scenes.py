@@ -15,7 +15,7 @@ from stages.field.warm import ball_view
 
 RADIUS_M = 0.5
 SMALL = FieldSettings(
-    steps=150, learning_rate=0.02, samples_per_batch=16384, rays_per_batch=1024, march_steps=48, occupancy_resolution=32,
+    steps=300, learning_rate=0.02, samples_per_batch=16384, rays_per_batch=1024, march_steps=48, occupancy_resolution=32,
     grid_resolution=40, log2_hashmap_size=12, base_resolution=8, finest_resolution=64, levels=4, held_out=4, video_frames=3,
 )
 
