@@ -16,6 +16,7 @@ GEOMETRY = 16
 HARMONICS = 16
 LOG_DENSITY = np.float32(np.log(8.0))  # density per metre that an untrained field starts from
 MOST_LOG = np.float32(9.5)
+MOST_EXPONENT = np.float32(60.0)  # of the sigmoid: the quick division of ``fastmath`` makes nan of 1 / inf
 PARTS = 16  # fixed pieces of a batch with gradient sums of their own, so that results do not depend on the number of threads
 
 
@@ -119,7 +120,7 @@ def forward(encoded, harmonics, ray_index, w1, w2, w3, w4, geometry, density, rg
                 product(w4, hidden, rgb[b])
                 for c in range(3):
                     for s in range(BLOCK):
-                        rgb[b, c, s] = np.float32(1) / (np.float32(1) + np.exp(-rgb[b, c, s]))
+                        rgb[b, c, s] = np.float32(1) / (np.float32(1) + np.exp(min(-rgb[b, c, s], MOST_EXPONENT)))
 
 
 @njit(parallel=True, **FAST)

@@ -139,3 +139,14 @@ def test_padding_does_not_matter() -> None:
     points[p.samples.count :] = 0.37
     other = replace(p.samples, points=points)
     np.testing.assert_array_equal(p.field.render(p.batch.unit, other, STEP_M), clean)
+
+
+def test_colours_and_gradients_stay_finite_where_the_sigmoid_is_saturated() -> None:
+    """Black regions push the colour network far out; exp of that overflows."""
+    p = problem(settings_of(), CpuField)
+    state = p.field.state()
+    p.field.load(state | {"weight.w4": state["weight.w4"] * 2000})
+    _, rgb = p.field.evaluate(p.batch.unit, p.samples)
+    assert np.isfinite(rgb).all() and rgb.min() < 1e-6
+    gradients, _ = p.field.gradients(p.batch, p.samples, STEP_M)
+    assert all(np.isfinite(g).all() for g in gradients.values())
