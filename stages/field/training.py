@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import StageError
 from stages.field.backends import RadianceField
 from stages.field.scene import Scene
 from stages.field.settings import FieldSettings
@@ -31,11 +32,13 @@ class Training:
         self._rays = FEWEST_RAYS
 
     def advance(self) -> float:
-        """One step; returns the PSNR of its rays."""
+        """One step; returns the PSNR of its rays. Raises StageError where the loss is no number, before that is kept."""
         s, occupancy = self.settings, self.scene.occupancy
         batch = self.scene.pixels.draw(self._rng, self._rays, s.random_background)
         samples = occupancy.sample(batch.origins, batch.directions, batch.jitter)
         loss, error = self.field.step(batch, samples, occupancy.step_m, s.learning_rate * FALL ** (self.done / s.steps))
+        if not np.isfinite(loss):
+            raise StageError(f"the loss is not finite at step {self.done}: lower field.learning_rate, and look at the masks")
         per_ray = max(samples.count / self._rays, 1.0)
         self._rays = int(np.clip(s.samples_per_batch / per_ray, min(FEWEST_RAYS, s.rays_per_batch), s.rays_per_batch))
         if self.done % REFRESH == REFRESH - 1:

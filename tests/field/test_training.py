@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import pytest
 
+from pipeline.errors import StageError
 from stages.artifacts.scores import figure_psnr
 from stages.field.bake import bake
 from stages.field.cpu_field import CpuField
@@ -74,6 +75,13 @@ def test_a_training_that_was_stopped_ends_in_the_same_numbers(trained: Training,
     assert second.done == 27
     assert same(finish(second), trained)
     np.testing.assert_array_equal(second.scene.occupancy.occupied, trained.scene.occupancy.occupied)
+
+
+def test_a_loss_that_is_no_number_ends_the_training() -> None:
+    training = begin(ball_scene())
+    training.field.weights["w1"][:] = np.nan
+    with pytest.raises(StageError, match="not finite at step 0: lower field.learning_rate"):
+        training.advance()
 
 
 def test_torch_learns_too() -> None:
