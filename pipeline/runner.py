@@ -111,7 +111,9 @@ def run_graph(resolved: list[Resolved], store: Store, machine: Machine, forced: 
 def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, Any], store: Store, machine: Machine,
           narrator: Narrator, forced: bool) -> Manifest:
     """Run one stage under its lock and commit it; or take what another process, or a killed one, has finished meanwhile."""
-    if not forced:
+    if forced:
+        store.drop_work(item.name, key)
+    else:
         manifest = store.lookup(item.name, key)
         if manifest is not None:
             return manifest

@@ -109,6 +109,10 @@ class Store:
         out.mkdir()
         return out, scratch, attempt
 
+    def drop_work(self, stage: str, key: str) -> None:
+        """Forget what an interrupted or failed attempt left, its checkpoints too: a forced stage starts afresh."""
+        shutil.rmtree(self.work(stage, key), ignore_errors=True)
+
     def finished_work(self, stage: str, key: str) -> Path | None:
         """The folder of a killed run that had written everything, manifest included, and lacked only the rename."""
         for path in self.work(stage, key).glob(f"out-*/{MANIFEST}"):
@@ -138,7 +142,7 @@ class Store:
         entry = self.entry(stage, key)
         os.replace(out, entry)
         _flush(entry.parent)
-        shutil.rmtree(self.work(stage, key), ignore_errors=True)
+        self.drop_work(stage, key)
         return entry
 
     def entries(self, stage: str | None = None) -> Iterator[Path]:

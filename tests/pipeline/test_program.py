@@ -111,6 +111,16 @@ def test_early_cut_off_by_content(program: Program, home: Path) -> None:
     assert executed(home) == ["count"]
 
 
+def test_force_forgets_the_checkpoints_of_an_attempt_that_failed(program: Program, home: Path) -> None:
+    program("run", "a.yaml")
+    key = json.loads((home / "outputs/mika/run.json").read_text())["stages"]["words"]["key"]
+    work = home / "cache/words" / key[:2] / f"{key}.work"
+    (work / "scratch/checkpoint").mkdir(parents=True)
+    (work / "attempts").write_text("1")
+    done = program("run", "a.yaml", "--force", "words")
+    assert done.returncode == 0 and "goes on" not in done.stderr and "words       starts" in done.stderr and not work.exists()
+
+
 def test_force_sets_aside_and_until_stops(program: Program, home: Path) -> None:
     program("run", "a.yaml", "--until", "words")
     assert executed(home) == ["count", "words"] and not (home / "outputs/mika/mika.txt").exists()
