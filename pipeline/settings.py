@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=80)]  # of files and folders: nothing that leads out of where it is put
+from pipeline.stage import NAME, NAME_LENGTH
+
 MACHINE = ("profile", "device", "threads")  # never part of a key: how and where, not what
 
 
@@ -15,7 +16,8 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: Name = Field(description="Name of the result, and of its folder in `outputs/`: letters, digits, `_`, `-`, `.`.")
+    name: str = Field(pattern=NAME, max_length=NAME_LENGTH,
+                      description="Name of the result, and of its folder in `outputs/`: letters, digits, `_`, `-`, `.`.")
     profile: str = Field("embedded", description="Bundle of defaults, `configs/profiles/<profile>.yaml`.")
     seed: int = Field(0, ge=0, lt=2**31, description="Every random choice follows from it.")
     device: Literal["auto", "cpu", "cuda"] = Field(

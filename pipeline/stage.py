@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 T = TypeVar("T")
+NAME, NAME_LENGTH = r"^\w[\w.-]*$", 80  # pattern of names of files and folders: nothing that leads out of where it is put
 
 
 @runtime_checkable

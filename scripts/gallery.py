@@ -27,10 +27,10 @@ from third_party.blender.provision import find_blender
 SHEET_WIDTH, JPEG_QUALITY = 1400, 82
 HEADING = """# Twelve prompts
 
-Seed 0, default settings, the embedded profile, uncurated: `python -m scripts.gallery` makes this page. Above, what the views stage
-painted; below, the exported GLB as Blender draws it, from eight sides and in three poses. Times are those of {jobs} run(s) at a time
-on {cores} cores.
+Seed 0, default settings, the embedded profile, the first try of each, failures included: `python -m scripts.gallery` makes this page.
+Above, what the views stage painted; below, the exported GLB as Blender draws it, from eight sides and in three poses.
 """
+WITHHELD = {"shiro": "the white tank top was painted in the colour of skin; a character that was asked for dressed is not shown undressed"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Entry:
 
     name: str
     prompt: str
-    seconds: float
     failure: str
 
 
@@ -49,9 +48,8 @@ def run(config: Path, out: Path, until: str, threads: int) -> Entry:
     command += ["--until", until] if until else []
     done = subprocess.run(command, check=False)
     report = json.loads((out / config.stem / "run.json").read_text())
-    seconds = sum(stage["seconds"] for stage in report["stages"].values())
-    failure = report["failure"] or ("" if done.returncode == 0 else f"exit code {done.returncode}")
-    return Entry(report["name"], report["settings"]["prompt"], seconds, failure)
+    failure = report["failure"].replace(f"{out}/", "") or ("" if done.returncode == 0 else f"exit code {done.returncode}")
+    return Entry(report["name"], report["settings"]["prompt"], failure or WITHHELD.get(report["name"], ""))
 
 
 def save_sheet(picture: Image.Image, path: Path) -> None:
@@ -64,7 +62,9 @@ def save_sheet(picture: Image.Image, path: Path) -> None:
 
 
 def collect(entry: Entry, made: Path, pictures: Path) -> None:
-    """Copy and draw what the page shows into ``pictures``."""
+    """Copy and draw what the page shows into ``pictures``; nothing of a character that is withheld."""
+    if entry.name in WITHHELD:
+        return
     sheet = made / "stages" / "views" / "preview" / "contact_sheet.png"
     if sheet.is_file():
         save_sheet(Image.open(sheet), pictures / f"{entry.name}_views.jpg")
@@ -76,11 +76,11 @@ def collect(entry: Entry, made: Path, pictures: Path) -> None:
         shutil.copyfile(made / "turntable.mp4", pictures / f"{entry.name}.mp4")
 
 
-def page(entries: list[Entry], pictures: Path, jobs: int) -> str:
+def page(entries: list[Entry], pictures: Path) -> str:
     """The Markdown of the gallery."""
-    blocks = [HEADING.format(jobs=jobs, cores=cores())]
+    blocks = [HEADING]
     for e in entries:
-        lines = [f"## {e.name}", "", f"*{e.prompt}*", "", f"{e.seconds:.0f} s." + (f" **Failed:** {e.failure}" if e.failure else "")]
+        lines = [f"## {e.name}", "", f"*{e.prompt}*", *(("", f"**Failed:** {e.failure}.") if e.failure else ())]
         for kind in ("views", "blender"):
             if (pictures / f"{e.name}_{kind}.jpg").is_file():
                 lines += ["", f"![{e.name}, {kind}](pictures/gallery/{e.name}_{kind}.jpg)"]
@@ -107,7 +107,7 @@ def main() -> None:
         for entry in pool.map(lambda config: run(config, o.out, o.until, threads), configs):
             entries.append(entry)
             collect(entry, o.out / entry.name, pictures)
-            (o.docs / "gallery.md").write_text(page(entries, pictures, o.jobs))
+            (o.docs / "gallery.md").write_text(page(entries, pictures))
 
 
 if __name__ == "__main__":

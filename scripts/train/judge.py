@@ -28,7 +28,7 @@ from scripts.train.shards import Shard, open_shards
 TARGETS = {"hair": tuple(palette.HAIR), "top": tuple(CLOTH_WORDS), "bottom": tuple(CLOTH_WORDS)}
 POINTS = 18
 PCK_SHARE = 0.05  # of the figure's height
-BATCH = 16
+BATCH = 32
 
 
 class Judge(nn.Module):

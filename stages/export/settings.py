@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from pipeline.settings import Name
+from pipeline.stage import NAME, NAME_LENGTH
 
 FORMATS = ("glb", "obj")
 
@@ -26,7 +26,10 @@ class ExportSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name = Field("character", description="Name of the files and of the mesh in them; the character's, unless given here.")
+    name: str = Field(
+        "character", pattern=NAME, max_length=NAME_LENGTH,
+        description="Name of the files and of the mesh in them; the character's, unless given here.",
+    )
     formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
         ("glb",), description="Files to write: `glb` (skinned where there is a rig), `obj` (with its MTL and textures; never skinned)."
     )
