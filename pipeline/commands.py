@@ -90,6 +90,8 @@ def run(request: Request, narrator: TerminalNarrator) -> Path:
         publish(record.ran.folders, (), prepared.target)
         record.write("interrupted")
         raise
+    except LockedError:
+        raise  # another run is at it, and what it writes of itself stands
     except (PipelineError, OSError) as error:
         _failed(request, prepared, record, str(error))
         raise

@@ -22,6 +22,7 @@ from stages.artifacts.cameras import Camera
 from stages.artifacts.glb_reader import GlbScene, dense_weights, read_glb
 from stages.artifacts.images import contact_sheet, read_srgb, write_png
 from stages.artifacts.showcase_poses import showcase_pose
+from stages.rendering.picture import STUDIO
 from stages.rendering.viewpoint import looking_at, turntable
 from third_party.blender.provision import BlenderProgram, find_blender
 
@@ -55,7 +56,7 @@ def _shot(name: str, camera: Camera, transforms: dict[str, Any]) -> dict[str, An
 
 
 def render(glb: Path, blender: BlenderProgram, width: int, height: int, samples: int) -> tuple[list[np.ndarray], list[str]]:
-    """Pictures (height, width, 3) uint8 on white and their names. Raises StageError with the tail of Blender's log."""
+    """Pictures (height, width, 3) uint8 before the studio's grey and their names. Raises StageError with the tail of Blender's log."""
     shots = shots_of(read_glb(glb), width, height)
     with tempfile.TemporaryDirectory() as scratch:
         request = Path(scratch) / "request.json"
@@ -65,8 +66,8 @@ def render(glb: Path, blender: BlenderProgram, width: int, height: int, samples:
         if done.returncode or not all(f.is_file() for f in files):
             raise StageError(f"Blender {blender.version} ended with {done.returncode} on {glb}: {(done.stdout + done.stderr)[-LOG_TAIL:]}")
         pictures = [read_srgb(f) for f in files]
-    on_white = [p[..., :3] * p[..., 3:] + 1 - p[..., 3:] for p in pictures]
-    return [np.round(p * 255).astype(np.uint8) for p in on_white], [shot["name"] for shot in shots]
+    opaque = [p[..., :3] * p[..., 3:] + (1 - p[..., 3:]) * np.array(STUDIO) / 255 for p in pictures]
+    return [np.round(p * 255).astype(np.uint8) for p in opaque], [shot["name"] for shot in shots]
 
 
 def main() -> int:

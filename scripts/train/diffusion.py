@@ -73,11 +73,11 @@ def noisy_first(count: int, steps: int, lean: float, rng: np.random.Generator) -
     return np.minimum((steps * (1 - u**lean)).astype(np.int64), steps - 1)
 
 
-def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, rng: np.random.Generator) -> Tensor:
+def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, lean: float, rng: np.random.Generator) -> Tensor:
     """v-prediction error; one timestep for each group, so that a window's frames are equally noisy."""
     alone = rng.random() < NO_WINDOW
     begin(window, batch.groups, alone)
-    per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), LEAN[batch.size], rng))
+    per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), lean, rng))
     timesteps = per_group.repeat_interleave(VIEWS_PER_CHARACTER)
     a = alphas[timesteps].view(-1, 1, 1, 1)
     noise = torch.from_numpy(rng.standard_normal(batch.latents.shape, np.float32))
@@ -155,7 +155,7 @@ def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
 
 def train(
     data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, text: Path | None = None,
-    half_share: float = HALF_SIZE_SHARE, peak: float = PEAK_RATE, seed: int = 0,
+    half_share: float = HALF_SIZE_SHARE, peak: float = PEAK_RATE, lean: float = LEAN["full"], seed: int = 0,
 ) -> None:  # fmt: skip
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
@@ -169,6 +169,7 @@ def train(
     window = install(nets.unet)
     source = Source(data, out / "latents", vae, scale, tokenizer)
     alphas = architecture.scheduler().alphas_cumprod
+    leans = LEAN | {"full": lean}
     optimizer = optimizer_of(nets)
     began = last_saved = time.monotonic()
     before, step, running = state["done_s"], 0, 1.0
@@ -178,7 +179,7 @@ def train(
             source.refresh(size)
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * rate_at(peak, share, step)
-        loss = loss_of(nets, window, source.draw(size, GROUPS[size], rng), alphas, rng)
+        loss = loss_of(nets, window, source.draw(size, GROUPS[size], rng), alphas, leans[size], rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
@@ -207,6 +208,7 @@ if __name__ == "__main__":
     parser.add_argument("--text", type=Path, help="what reading.py wrote")
     parser.add_argument("--half-share", type=float, default=HALF_SIZE_SHARE, help="share of the time at half size")
     parser.add_argument("--peak", type=float, default=PEAK_RATE, help="learning rate of the networks that paint")
-    options = parser.parse_args()
+    parser.add_argument("--lean", type=float, default=LEAN["full"], help="of the full-size timesteps to the noisy end; 1 is none")
+    o = parser.parse_args()
     torch.set_num_threads(2)
-    train(options.data, options.vae, options.out, options.minutes, options.start, options.text, options.half_share, options.peak)
+    train(o.data, o.vae, o.out, o.minutes, o.start, o.text, o.half_share, o.peak, o.lean)

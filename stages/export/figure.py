@@ -13,7 +13,7 @@ from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
-from stages.rendering.picture import Look, Surface, draw
+from stages.rendering.picture import STUDIO, Look, Surface, draw
 from stages.rendering.viewpoint import viewing_distance
 
 
@@ -52,11 +52,11 @@ class Figure:
         return self.skinning.posed(skeleton.joint_transforms(showcase_pose(skeleton, pose)))
 
     def picture(self, camera: Camera, v_pos: np.ndarray | None = None, look: Look = "texture") -> np.ndarray:
-        """(height, width, 3) uint8 on white."""
+        """(height, width, 3) uint8 before the studio's grey."""
         v = self.v_pos if v_pos is None else v_pos
         normals = self.v_nrm if v_pos is None else corner_normals(v, self.mesh.t_pos_idx)
         surface = Surface(normals, self.mesh.t_pos_idx, self.mesh.v_tex, self.mesh.t_tex_idx, self.kd_u8)
-        return draw(surface, v, camera, look)
+        return draw(surface, v, camera, look, backdrop=STUDIO)
 
     def face_camera(self, azimuth_deg: float, side_px: int) -> Camera:
         """A close-up of the head: round the skull where there is a skeleton, else round the top seventh of the figure."""

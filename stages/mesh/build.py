@@ -14,6 +14,7 @@ from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
 from stages.mesh import implicit, preview, refine
+from stages.mesh.calm import fitting
 from stages.mesh.decimate import decimated
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.level import best_level
@@ -26,6 +27,7 @@ from stages.mesh.repair import face_components, is_edge_manifold, repaired
 from stages.mesh.settings import MeshSettings
 from stages.mesh.tetrahedra import band_grid
 from stages.mesh.texels import texels_of
+from stages.mesh.untangle import untangled
 from stages.mesh.unwrap import unwrap
 from stages.rendering.protocol import Rasterizer
 
@@ -39,6 +41,8 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     Raises ``StageError`` if the field holds no surface or xatlas fails.
     """
     torch.set_num_threads(context.threads)
+    settings = fitting(settings, inputs.field)
+    context.log.info("surface: smoothness %.2g, rate %.2g", settings.sdf_smoothness, settings.sdf_rate)
     rasterizer: Rasterizer = context.backends["rasterizer"].create()
     observed = in_metres(observe(inputs.masks), inputs.field)
     curves: dict[str, dict[str, list[float]]] = {}
@@ -106,7 +110,7 @@ def painted_charts(
 
 def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings) -> TexturedMesh:
     """The artifact's arrays from the fitted surface."""
-    v_pos = surface.v_pos().detach().numpy()
+    v_pos = untangled(surface.v_pos().detach().numpy(), fixed["t_pos_idx"])
     faces, v_tex, t_tex_idx = fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"]
     v_nrm = vertex_normals(v_pos, faces)
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size, border_px=1)

@@ -19,12 +19,14 @@ class MeshSettings(BaseModel):
     implicit_steps: int = Field(120, ge=0, le=20_000, description="Steps of the first pass (implicit surface, colours in space).")
     surface_steps: int = Field(100, ge=0, le=20_000, description="Steps of the second pass (fixed topology, textures).")
     batch: int = Field(4, ge=1, le=64, description="Views in a step.")
-    sdf_rate: float = Field(0.04, gt=0, le=1, description="Learning rate of signed distances in the first pass, in cells.")
+    sdf_rate: float | None = Field(
+        None, gt=0, le=1, description="Learning rate of signed distances in the first pass, in cells; none: 0.04 to 0.06, by how far the views agree."
+    )
     vertex_rate: float = Field(0.0008, ge=0, le=0.1, description="Learning rate of vertex offsets in the second pass, metres.")
     smoothness: float = Field(20.0, gt=0, le=10_000, description="Reach of the Laplacian of vertex offsets (lambda of Nicolet et al. 2021).")
     sdf_regulariser: float = Field(0.001, ge=0, description="Weight of the term that keeps the implicit surface in one piece.")
-    sdf_smoothness: float = Field(
-        3e-4, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass; a tenth of it suits true pictures."
+    sdf_smoothness: float | None = Field(
+        None, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass; none: 3e-4 where views disagree to 3e-5."
     )
     texture_rate: float = Field(0.002, ge=0, le=1, description="Learning rate of the base colour in the second pass.")
     mask_weight: float = Field(2.0, ge=0, description="Weight of the squared difference of alpha.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import StageError
+from stages.mesh.overlap import unfolded
 from stages.mesh.repair import face_areas
 
 PADDING_PX = 3
@@ -47,7 +48,7 @@ def unwrap(
         t_tex_idx[part] = index.astype(np.int32) + count
         charts.append(uv.astype(np.float64) * [atlas.width, atlas.height])
         count += len(uv)
-    return fitted(np.concatenate(charts), texture_size), t_tex_idx
+    return unfolded(fitted(np.concatenate(charts), texture_size), t_tex_idx, texture_size)
 
 
 def fitted(v_tex_px: np.ndarray, texture_size: int) -> np.ndarray:

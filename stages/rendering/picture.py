@@ -1,4 +1,4 @@
-"""Pictures of a mesh for people: unlit texture, grey clay, wires over clay, colours of vertices; supersampled, on white.
+"""Pictures of a mesh for people: unlit texture, grey clay, wires over clay, colours of vertices; supersampled, on one colour.
 
 Nothing here is differentiable.
 """
@@ -15,6 +15,9 @@ from stages.artifacts.cameras import Camera
 from stages.rendering.zbuffer import rasterize
 
 Look = Literal["texture", "clay", "wires"]
+Rgb = tuple[int, int, int]
+WHITE: Rgb = (255, 255, 255)
+STUDIO: Rgb = (219, 223, 230)  # a light grey, before which white clothes show
 _TEXTURE, _COLOURS, _WIRES = 0, 1, 2
 
 
@@ -29,25 +32,29 @@ class Surface:
     kd_u8: np.ndarray
 
 
-def draw(surface: Surface, v_pos: np.ndarray, camera: Camera, look: Look = "texture", supersample: int = 2) -> np.ndarray:
-    """(height, width, 3) uint8 sRGB picture of ``surface`` with its vertices at ``v_pos`` (V, 3), world frame, on white.
+def draw(
+    surface: Surface, v_pos: np.ndarray, camera: Camera, look: Look = "texture", supersample: int = 2, backdrop: Rgb = WHITE
+) -> np.ndarray:
+    """(height, width, 3) uint8 sRGB picture of ``surface`` with its vertices at ``v_pos`` (V, 3), world frame, before ``backdrop``.
 
     Each pixel is the mean of ``supersample`` squared samples. "clay" is lit from the camera; "wires" draws every edge on it.
     """
     if look == "texture":
-        return _picture(surface, v_pos, None, camera, _TEXTURE, supersample)
+        return _picture(surface, v_pos, None, camera, _TEXTURE, supersample, backdrop)
     facing = np.maximum(surface.v_nrm @ camera.c2w[:3, 2], 0.0)
     grey = np.repeat((70 + 150 * facing)[:, None], 3, -1)
-    return _picture(surface, v_pos, grey, camera, _COLOURS if look == "clay" else _WIRES, supersample)
+    return _picture(surface, v_pos, grey, camera, _COLOURS if look == "clay" else _WIRES, supersample, backdrop)
 
 
 def draw_colours(v_pos: np.ndarray, t_pos_idx: np.ndarray, v_rgb: np.ndarray, camera: Camera, supersample: int = 2) -> np.ndarray:
     """(height, width, 3) uint8 picture of a mesh with an sRGB colour (V, 3) in [0, 1] for each vertex, unlit, on white."""
     surface = Surface(v_pos, t_pos_idx, np.zeros((1, 2)), t_pos_idx, np.zeros((1, 1, 3), np.uint8))
-    return _picture(surface, v_pos, np.clip(v_rgb, 0, 1) * 255, camera, _COLOURS, supersample)
+    return _picture(surface, v_pos, np.clip(v_rgb, 0, 1) * 255, camera, _COLOURS, supersample, WHITE)
 
 
-def _picture(surface: Surface, v_pos: np.ndarray, v_rgb: np.ndarray | None, camera: Camera, look: int, supersample: int) -> np.ndarray:
+def _picture(
+    surface: Surface, v_pos: np.ndarray, v_rgb: np.ndarray | None, camera: Camera, look: int, supersample: int, backdrop: Rgb
+) -> np.ndarray:
     big = camera.resized(camera.width * supersample, camera.height * supersample)
     v_clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ big.w2clip().T
     tri_id, bary, _ = rasterize(v_clip, surface.t_pos_idx, big.height, big.width)
@@ -55,12 +62,12 @@ def _picture(surface: Surface, v_pos: np.ndarray, v_rgb: np.ndarray | None, came
     t_pos_idx, t_tex_idx = (np.ascontiguousarray(t, np.int64) for t in (surface.t_pos_idx, surface.t_tex_idx))
     out = np.zeros((camera.height, camera.width, 3), np.uint8)
     _shade(tri_id, bary, t_pos_idx, rgb, t_tex_idx, np.ascontiguousarray(surface.v_tex, np.float32), np.ascontiguousarray(surface.kd_u8),
-           look, supersample, out)
+           look, supersample, np.array(backdrop, np.float32), out)
     return out
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _shade(tri_id, bary, t_pos_idx, v_rgb, t_tex_idx, v_tex, kd, look, s, out):
+def _shade(tri_id, bary, t_pos_idx, v_rgb, t_tex_idx, v_tex, kd, look, s, backdrop, out):
     height, width = out.shape[0], out.shape[1]
     rows, columns = tri_id.shape
     for y in numba.prange(height):
@@ -71,7 +78,7 @@ def _shade(tri_id, bary, t_pos_idx, v_rgb, t_tex_idx, v_tex, kd, look, s, out):
             for k in range(s * s):
                 yy, xx = y * s + k // s, x * s + k % s
                 f = tri_id[yy, xx]
-                colour[:] = 255.0
+                colour[:] = backdrop
                 if f >= 0:
                     b0, b1 = bary[yy, xx, 0], bary[yy, xx, 1]
                     b2 = 1.0 - b0 - b1

@@ -21,6 +21,7 @@ from stages.export import STAGE, ExportInputs
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
 from stages.export.textures import reduce_picture
+from stages.rendering.picture import STUDIO
 from stages.rendering.viewpoint import looking_at, turntable
 from stages.rig.inpaint import strongest
 from tests.export.gltf_rules import check_rules
@@ -135,6 +136,7 @@ def test_pictures_show_the_front_from_the_front(made: ExportSet, inputs: ExportI
     face = figure.face_camera(0.0, 64)
     assert 0 < face.project(b.skeleton.heads[b.skeleton.index("head")])[0][1] < 64
     clay = figure.picture(face, look="clay")
+    assert clay[0, 0].tolist() == list(STUDIO)
     assert (clay[32, 32] < 230).all() and (clay.std((0, 1)) > 5).all()
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from scripts.bench.evaluate_mesh import holes_seen
 from stages.mesh.decimate import decimated
 from stages.mesh.repair import drop_crowded, edge_use, face_areas, face_components, fill_holes, is_edge_manifold, repaired, seen_from_outside
+from stages.mesh.untangle import folded_faces, untangled
 
 
 def ball(subdivisions: int = 3, radius: float = 1.0, at: tuple[float, float, float] = (0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
@@ -110,3 +112,21 @@ def test_decimation_is_repeatable_and_flat_ground_costs_nothing() -> None:
     np.testing.assert_array_equal(a[1], b[1])
     assert volume(*a) == pytest.approx(1.0, abs=0.02)
     assert face_areas(*a).sum() == pytest.approx(6.0, abs=0.1)
+
+
+def test_folds_are_smoothed_away_and_the_rest_stays() -> None:
+    v, f = ball()
+    np.testing.assert_array_equal(untangled(v, f), v)
+    dragged, top = v.copy(), int(np.argmax(v[:, 2]))
+    dragged[top] += [0.4, 0.1, 0.0]
+    assert folded_faces(dragged, f).sum() == 6
+    out = untangled(dragged, f)
+    assert not folded_faces(out, f).any()
+    moved = np.flatnonzero((out != dragged).any(1))
+    assert top in moved and len(moved) < 20
+
+
+def test_a_hole_shows_the_back_of_the_other_side() -> None:
+    v, f = ball()
+    assert holes_seen(v, f) == 0
+    assert holes_seen(v, f[v[f].mean(1)[:, 1] < 0.9]) > 0.001

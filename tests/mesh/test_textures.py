@@ -12,6 +12,7 @@ from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, tangents, vertex_normals
 from stages.mesh.observed import Observed, close_ups
 from stages.mesh.paint import calmed, painted
+from stages.mesh.overlap import unfolded
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
@@ -61,6 +62,37 @@ def test_detailed_faces_get_more_texels() -> None:
     area = np.abs(e[:, 0] * g[:, 1] - e[:, 1] * g[:, 0])
     assert area[top].sum() / area[~top].sum() == pytest.approx(3.0, rel=0.15)
     assert overlap(v_tex, t, 128) == 0
+
+
+def folded_square(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two large triangles side by side, a sliver folded over the first and a small one on top of the second; texture corners in [0, 1]."""
+    px = [[4, 4], [40, 4], [4, 40], [40, 40], [4, 4.2], [30, 12], [28, 28], [36, 30], [30, 36]]
+    return np.array(px, np.float32) / size, np.array([[0, 1, 2], [1, 3, 2], [4, 5, 0], [6, 7, 8]], np.int32)
+
+
+def test_folded_triangles_move_to_a_free_corner() -> None:
+    """Nothing is covered twice any more, what did not overlap stays, and a moved triangle has a texel of its own at least."""
+    v_tex, t = folded_square(64)
+    assert overlap(v_tex, t, 64) > 10
+    apart, moved = unfolded(v_tex, t, 64)
+    assert overlap(apart, moved, 64) == 0 and 0 <= apart.min() and apart.max() <= 1
+    np.testing.assert_array_equal(moved[:2], t[:2])
+    np.testing.assert_array_equal(apart[: len(v_tex)], v_tex)
+    assert set(np.unique(rasterized_faces(apart, moved, 64))) == {-1, 0, 1, 2, 3}
+
+
+def rasterized_faces(v_tex: np.ndarray, t: np.ndarray, size: int) -> np.ndarray:
+    """Which triangle covers each texel, -1 for none."""
+    clip = np.concatenate([v_tex * 2.0 - 1.0, np.zeros((len(v_tex), 1)), np.ones((len(v_tex), 1))], 1)
+    return rasterize(clip, t, size, size)[0]
+
+
+def test_folded_triangles_stay_where_there_is_no_room() -> None:
+    v_tex = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0.4, 0.4], [0.6, 0.4], [0.4, 0.6]], np.float32)
+    t = np.array([[0, 1, 2], [1, 3, 2], [4, 5, 6]], np.int32)
+    apart, moved = unfolded(v_tex, t, 32)
+    np.testing.assert_array_equal(apart, v_tex)
+    np.testing.assert_array_equal(moved, t)
 
 
 def test_texels_lie_on_the_surface_and_fill_their_neighbourhood(ball) -> None:

@@ -103,6 +103,16 @@ def test_clean_keeps_what_a_running_or_interrupted_run_has_finished(program: Pro
     assert json.loads(record.read_text())["state"] == "done"
 
 
+def test_a_run_that_finds_another_at_work_leaves_its_record_alone(program: Program, home: Path) -> None:
+    first = subprocess.Popen(command("run", "a.yaml"), cwd=home, env=environment(FAKE_SLEEP="0.6"), stderr=subprocess.DEVNULL)
+    record = home / "outputs/mika/run.json"
+    wait_for(lambda: record.exists() and json.loads(record.read_text())["state"] == "running")
+    second = program("run", "a.yaml")
+    assert second.returncode == 1 and f"process {first.pid}" in second.stderr
+    assert json.loads(record.read_text())["state"] == "running"
+    assert first.wait(30) == 0 and json.loads(record.read_text())["state"] == "done"
+
+
 def test_early_cut_off_by_content(program: Program, home: Path) -> None:
     program("run", "a.yaml")
     program("run", "a.yaml", "--prompt", "bye")
