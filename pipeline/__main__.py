@@ -21,16 +21,19 @@ def _recipes() -> Mapping[str, Recipe]:
 
 def _setup(say: Callable[[str], None], profile: str | None) -> None:
     from pipeline.errors import MissingError
-    from pipeline.setup import provide
+    from pipeline.setup import defaults, provide
     from third_party.blender import provision
     from third_party.blender.findings import COST
 
-    for recipe in _recipes().values():
-        provide(recipe, profile, say)
+    recipes = [*_recipes().values()]
+    for recipe in recipes:
+        defaults(recipe, profile)  # a slip in the profile's name is told before a long download
     try:
         provision.install(say)
     except MissingError as error:  # a run does without
         say(f"Blender: none. {error}\nWithout it {COST}.")
+    for recipe in recipes:
+        provide(recipe, profile, say)
 
 
 def _findings() -> list[Finding]:

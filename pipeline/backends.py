@@ -23,6 +23,11 @@ class Choice:
         return [self.capability, self.backend.name, self.backend.version()]
 
 
+def licence(backend: Any) -> str:
+    """The terms of a backend's own that its user has to know; "" if it has none."""
+    return getattr(backend, "licence", "")
+
+
 def choose(capability: Capability, where: str = "") -> Choice:
     """The first backend that can be used, or the one that is named.
 

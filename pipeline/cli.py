@@ -98,11 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--all", action="store_true", help="remove everything that is kept")
     clean.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     _places(clean)
-    _command(commands, "doctor", "what is there, what is missing, what mends it")
+    doctor = _command(commands, "doctor", "what is there, what is missing, what mends it")
+    doctor.add_argument("config", nargs="?", type=Path, help="YAML whose settings are asked about (none: those of the profile alone)")
+    doctor.add_argument("--profile", metavar="NAME", help="bundle of defaults in configs/profiles")
     setup = _command(commands, "setup", "provide what a profile needs: Blender, compiled kernels (uses the network)")
     setup.add_argument("--profile", metavar="NAME", help="bundle of defaults in configs/profiles")
-    models = _command(commands, "models", "models of others: what is here, licences; `models fetch NAME` downloads")
-    models.add_argument("action", nargs="?", choices=("list", "fetch", "verify"), default="list")
+    models = _command(commands, "models", "models of others: what is here; `models licences`: theirs and the programs'; `models fetch NAME` downloads")
+    models.add_argument("action", nargs="?", choices=("list", "licences", "fetch", "verify"), default="list")
     models.add_argument("names", nargs="*", metavar="NAME")
     schema = _command(commands, "schema", "JSON Schema of the settings, for editors")
     schema.add_argument("--markdown", action="store_true", help="the documentation page instead")
@@ -191,11 +193,11 @@ def _clean(options: argparse.Namespace, others: list[tuple[str, str | None]], do
 
 
 def _doctor(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:
-    from pipeline.doctor import backend_findings, machine_findings, package_findings, tell
+    from pipeline.doctor import machine_findings, package_findings, settings_findings, tell
 
-    found = [*machine_findings(Path.cwd()), *package_findings(), *doors.findings()]
-    found += [item for recipe in doors.recipes().values() for item in backend_findings(recipe)]
-    return tell(found, print)
+    wanted = [item for recipe in doors.recipes().values() for item in settings_findings(recipe, options.config, options.profile)]
+    whose = str(options.config or (f"profile {options.profile}" if options.profile else "the default profile"))
+    return tell([*machine_findings(Path.cwd()), *package_findings(), *doors.findings(), *wanted], print, whose)
 
 
 def _setup(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:

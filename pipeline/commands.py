@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.absent import absent_models, sentence, together
 from pipeline.complaints import Complaint, as_error, complaint
 from pipeline.config import Config, load, told
 from pipeline.document import Place, nearest
 from pipeline.errors import ArtifactError, ConfigError, MissingError, PipelineError
-from pipeline.graph import Graph, Recipe, wire
+from pipeline.graph import Graph, Mistake, Recipe, wire
 from pipeline.lock import LockedError, hold
 from pipeline.machine import cuda_problem, device, limit_threads
 from pipeline.narrate import SpokenLog, TerminalNarrator
@@ -63,12 +64,10 @@ def prepare(request: Request) -> Prepared:
         raise as_error(complaints, "command line")
     graph = graph.until(request.until)
     names = {s.stage.name for s in graph.steps}
-    complaints = told((m for m in request.recipe.mistakes(config.stages) if m.stage in names), config.written)
-    if complaints:
-        raise as_error(complaints, str(request.source or "command line"))
+    _refuse([m for m in request.recipe.mistakes(config.stages) if m.stage in names], config, str(request.source or "command line"))
     _require_device(config)
     forced = {s.stage.name for s in graph.steps} if "all" in request.force else set(request.force)
-    return Prepared(config, graph, resolve(graph, config), Store(request.cache), request.out / config.common.name, forced)
+    return Prepared(config, graph, _resolve(graph, config), Store(request.cache), request.out / config.common.name, forced)
 
 
 def run(request: Request, narrator: TerminalNarrator) -> Path:
@@ -153,6 +152,13 @@ def verdict_lines(verdicts: Sequence[Verdict], skipped: dict[str, str]) -> list[
     return [*lines, *(f"{name:<11} left out: {reason}" for name, reason in skipped.items())]
 
 
+def _refuse(mistakes: Sequence[Mistake], config: Config, what: str) -> None:
+    """Raises ConfigError with all of them; MissingError where nothing is wrong, but something is missing."""
+    complaints = told(mistakes, config.written)
+    if complaints:
+        raise as_error(complaints, what, MissingError if all(m.missing for m in mistakes) else ConfigError)
+
+
 def _wrong_stages(request: Request, graph: Graph) -> list[Complaint]:
     names = [s.stage.name for s in graph.steps]
     complaints = []
@@ -174,6 +180,19 @@ def _require_device(config: Config) -> None:
             f"{config.written.place(('device',))}: device: expected a CUDA device, but {problem}. `device: auto` runs without one; Stable Diffusion 1.5 "
             "then takes hours instead of minutes. A GPU takes an NVIDIA card with its driver and a torch built for CUDA "
             "(https://pytorch.org/get-started/locally); `python -m pipeline doctor` says what is here.")
+
+
+def _resolve(graph: Graph, config: Config) -> list[Resolved]:
+    """``pipeline.plan.resolve``, with the models that several stages lack named together. Raises MissingError that lists all that is missing."""
+    absent = absent_models((step.stage for step in graph.steps), config.stages)
+    missing, resolved = [sentence(together(absent))] if absent else [], []
+    try:
+        resolved = resolve(replace(graph, steps=tuple(s for s in graph.steps if s.stage.name not in absent)), config)
+    except MissingError as error:
+        missing.append(str(error))
+    if missing:
+        raise MissingError("\n".join(missing))
+    return resolved
 
 
 def _say_beforehand(prepared: Prepared, say: Callable[[str], None]) -> None:

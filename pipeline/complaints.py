@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline.document import Document, Location, Place, nearest
-from pipeline.errors import ConfigError
-from pipeline.fields import choices, dotted, expectation, field_at, model_of
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.fields import choices, dotted, example, expectation, field_at, model_of
 
 FLAGS = ("until", "force", "out", "cache", "dry-run", "debug", "profile", "prompt")
 
@@ -35,11 +35,11 @@ def complaint(place: Place, text: str) -> Complaint:
     return Complaint(str(place.file or ""), place.line, place.column, text, place)
 
 
-def as_error(complaints: Iterable[Complaint], what: str) -> ConfigError:
+def as_error(complaints: Iterable[Complaint], what: str, kind: type[PipelineError] = ConfigError) -> PipelineError:
     """All mistakes in one error, one line each, in the order of the file."""
     lines = list(dict.fromkeys(str(c) for c in sorted(complaints, key=lambda c: (c.file, c.line, c.column, c.text))))
     head = f"{what}: {len(lines)} mistake{'s' if len(lines) > 1 else ''}, nothing has run."
-    return ConfigError("\n".join([head, *(f"  {line}" for line in lines)]))
+    return kind("\n".join([head, *(f"  {line}" for line in lines)]))
 
 
 def explain_errors(error: ValidationError, model: type[BaseModel], document: Document, prefix: Location,
@@ -110,7 +110,7 @@ def _sentence(item: Mapping[str, Any], model: type[BaseModel], location: Locatio
               everywhere: Mapping[str, list[str]], written: bool) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
-        parent = _model_at(model, location[:-1])
+        parent = model_at(model, location[:-1])
         siblings = list(parent.model_fields) if parent else []
         return f"{name}: there is no such setting{suggestion(str(location[-1]), siblings, everywhere)}"
     info = field_at(model, location)
@@ -127,6 +127,8 @@ def _sentence(item: Mapping[str, Any], model: type[BaseModel], location: Locatio
     if isinstance(got, str) and choices(info):
         near = nearest(got, choices(info))
         hint = f"; did you mean {near!r}?" if near else ""
+    if kind in ("list_type", "tuple_type") and example(info):
+        hint = f"; write it as {example(info)}" + ("" if choices(info) or not info.description else f". {info.description}")
     if kind == "string_type" and isinstance(got, (int, float, bool)):
         hint = "; put it in quotes"
     detail = f" ({item['msg']})" if kind not in KINDS_SAID_BY_EXPECTATION and not hint else ""
@@ -139,7 +141,8 @@ KINDS_SAID_BY_EXPECTATION = frozenset({
     "string_pattern_mismatch", "path_type", "list_type", "tuple_type", "dict_type", "none_required", "multiple_of"})
 
 
-def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
+def model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
+    """The settings model whose fields stand at ``location``, or None."""
     if not location:
         return model
     info = field_at(model, location)

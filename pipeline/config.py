@@ -15,7 +15,7 @@ from pipeline.document import Document, Place, nearest, read_yaml
 from pipeline.fields import in_key
 from pipeline.graph import Mistake, Recipe
 from pipeline.hashing import digest_path
-from pipeline.overrides import lay_over
+from pipeline.overrides import lay_over, parted
 from pipeline.settings import MACHINE
 from pipeline.userfiles import settle_models, settle_paths
 
@@ -45,12 +45,14 @@ def load(recipe: Recipe, source: Path | None, others: Sequence[tuple[str, str | 
     sections = {s.name: s.settings for s in recipe.stages}
     everywhere = known_words({"": recipe.common, **sections})
     document = read_yaml(source) if source is not None else Document(start=Place(flag="command line"))
-    complaints = lay_over(document, others, recipe.common, sections, everywhere)
+    named, into_lists = parted(others)
+    complaints = lay_over(document, named, recipe.common, sections, everywhere)
     if source is None:
         _name_after_prompt(document)
     if profile is not None:
         document.set(("profile",), profile, Place(flag="command line, --profile"))
     document = _over_profile(document, recipe, profiles, complaints)
+    complaints += lay_over(document, into_lists, recipe.common, sections, everywhere)
     _open_empty_sections(document, sections)
     complaints += _unknown_sections(document, recipe, sections, everywhere)
     complaints += [c for setting in sorted(recipe.models) for c in settle_models(document, setting, tuple(recipe.known_models()))]

@@ -9,11 +9,16 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pipeline.absent import absent_models, fetch_line, sentence, together
+from pipeline.backends import licence
+from pipeline.config import Config, load
 from pipeline.errors import PipelineError
-from pipeline.graph import Recipe
+from pipeline.graph import Recipe, wire
 from pipeline.machine import cores, cuda_problem, memory_bytes, version_of
-from pipeline.stage import Capability
+from pipeline.setup import defaults
+from pipeline.stage import Capability, Stage
 
 DISTRIBUTION = "character-pipeline"
 SETUP_LINE = "python -m pipeline setup"
@@ -32,7 +37,7 @@ class Finding:
 
     @property
     def missing(self) -> bool:
-        """Whether something that the default profile needs is not there."""
+        """Whether something that the profile needs is not there."""
         return bool(self.cost) and self.needed
 
 
@@ -68,30 +73,44 @@ def package_findings() -> list[Finding]:
     return [Finding("packages", said, "stages that use them fail" if gone else "", "pip install -e .")]
 
 
-def backend_findings(recipe: Recipe) -> list[Finding]:
-    """Every backend of every capability and every model, with the default settings: what would be taken, and why others would not."""
-    found = []
-    for stage in recipe.stages:
-        required = {n: "unset" for n, f in stage.settings.model_fields.items() if f.is_required()}
-        settings = stage.settings.model_validate(required)
-        try:
-            found += [_capability_finding(stage.name, c) for c in stage.capabilities(settings)]
-            found += [Finding(f"{stage.name}, model", f"{m.name}, {m.licence}") for m in stage.models(settings)]
-        except PipelineError as error:
-            found.append(Finding(stage.name, str(error), f"{stage.name} and what follows cannot run", "as said above"))
+def settings_findings(recipe: Recipe, source: Path | None, profile: str | None) -> list[Finding]:
+    """What the settings in the YAML ``source``, or those of ``profile`` alone, need. Raises ConfigError if they are wrong."""
+    return backend_findings(recipe, load(recipe, source, (), profile) if source is not None else defaults(recipe, profile))
+
+
+def backend_findings(recipe: Recipe, config: Config) -> list[Finding]:
+    """Every backend of every capability and every model, with these settings: what would be taken, and why others would not."""
+    stages = [step.stage for step in wire(recipe, config.stages).steps]
+    absent = absent_models(stages, config.stages)
+    found = [item for stage in stages if stage.name not in absent for item in _stage_findings(stage, config.stages[stage.name])]
+    if absent:
+        models = together(absent)
+        found.append(Finding("models", sentence(models), f"{' and '.join(absent)}, and what follows, cannot run", fetch_line(models)))
     return found
 
 
+def _stage_findings(stage: Stage, settings: Any) -> list[Finding]:
+    try:
+        found = [_capability_finding(stage.name, c) for c in stage.capabilities(settings)]
+        return [*found, *(Finding(f"{stage.name}, model", f"{m.name}, {m.licence}") for m in stage.models(settings))]
+    except PipelineError as error:
+        return [Finding(stage.name, str(error), f"{stage.name} and what follows cannot run", "as said above")]
+
+
 def _capability_finding(stage: str, capability: Capability) -> Finding:
-    reasons = {b.name: b.probe() for b in capability.backends}
+    reasons = {_with_terms(b): b.probe() for b in capability.backends if capability.wanted in ("auto", b.name)}
     usable = [name for name, reason in reasons.items() if reason is None]
     refused = "; ".join(f"{n}: {r}" for n, r in reasons.items() if r is not None)
     said = f"{usable[0]}{f' (not {refused})' if refused else ''}" if usable else refused
     return Finding(f"{stage}, {capability.name}", said, "" if usable else f"{stage} and what follows cannot run", SETUP_LINE)
 
 
-def tell(findings: Iterable[Finding], say: Callable[[str], None]) -> int:
-    """Say every finding; returns 3 if something needed is missing, else 0."""
+def _with_terms(backend: Any) -> str:
+    return f"{backend.name} ({terms})" if (terms := licence(backend)) else backend.name
+
+
+def tell(findings: Iterable[Finding], say: Callable[[str], None], whose: str = "the default profile") -> int:
+    """Say every finding, and whether all is here that ``whose`` settings need; returns 3 if something needed is missing, else 0."""
     missing = 0
     for item in findings:
         mark = "ok     " if not item.cost else "MISSING" if item.needed else "without"
@@ -100,5 +119,5 @@ def tell(findings: Iterable[Finding], say: Callable[[str], None]) -> int:
             say(f"          costs: {item.cost}")
             say(f"          mend:  {item.remedy}")
         missing += item.missing
-    say("everything that the default profile needs is here" if not missing else f"{missing} missing")
+    say(f"everything that {whose} needs is here" if not missing else f"{missing} missing")
     return 3 if missing else 0

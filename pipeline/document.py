@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,22 +48,31 @@ class Document:
                 return table[location[:end]]
         return self.start
 
+    def at(self, location: Location) -> Any:
+        """What is written at ``location``, or None."""
+        here: Any = self.values
+        for name in location:
+            there = isinstance(here, dict) and name in here or isinstance(here, list) and isinstance(name, int) and name < len(here)
+            here = here[name] if there else None
+        return here
+
     def has(self, location: Location) -> bool:
         """Whether something is written at ``location``."""
         return location in self.items
 
     def set(self, location: Location, value: Any, place: Place) -> None:
-        """Write one value, making the sections that enclose it."""
-        here = self.values
+        """Write one value, making the sections that enclose it; a whole number names an item of a list that is there."""
+        here: Any = self.values
         for depth, name in enumerate(location[:-1], 1):
-            inner = here.get(name)
-            if not isinstance(inner, dict):
+            inner = here[name] if isinstance(here, list) else here.get(name)
+            if not isinstance(inner, list if isinstance(location[depth], int) else dict):
                 inner = here[name] = {}
                 self._mark(location[:depth], place)
             here = inner
         here[location[-1]] = value
         self._forget_below(location)
-        self._mark(location, place)
+        for inside in _within(value):
+            self._mark((*location, *inside), place)
 
     def overlaid(self, over: Document) -> Document:
         """This document with ``over`` laid on it: sections are merged, everything else (and what is written ``{}``) is replaced."""
@@ -174,6 +184,14 @@ def _copy(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _copy(v) for k, v in value.items()}
     return [_copy(v) for v in value] if isinstance(value, list) else value
+
+
+def _within(value: Any) -> Iterator[Location]:
+    """Where ``value`` and everything inside it stand, from ``value`` on."""
+    yield ()
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in members:
+        yield from ((name, *inside) for inside in _within(member))
 
 
 def _at(values: dict[str, Any], location: Location) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def dotted(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fiel
 
 def expectation(info: FieldInfo, item: bool = False) -> str:
     """What a field (or an ``item`` of the list that it is) takes, as a noun phrase: "a whole number from 1 to 200"."""
-    inner = _item_types(info.annotation) if item else ()
+    inner = item_types(info.annotation) if item else ()
     if inner:
         return " or ".join(dict.fromkeys(_phrase(a, []) for a in inner))
     return _phrase(info.annotation, list(info.metadata))
@@ -65,6 +65,35 @@ def takes_text(info: FieldInfo | None) -> bool:
         return False
     return any(arm is str or isinstance(arm, str) or (isinstance(arm, type) and issubclass(arm, (Path, Enum)))
                for arm in _arms(info.annotation))
+
+
+def takes_words(info: FieldInfo) -> bool:
+    """Whether a field is a list of plain text, which the command line may give as words between commas."""
+    arms = [arm for item in item_types(info.annotation) for arm in _arms(item)]
+    return bool(arms) and all(arm is str or isinstance(arm, str) for arm in arms)
+
+
+def numbered(model: type[BaseModel], names: tuple[str, ...]) -> tuple[Any, ...]:
+    """``names`` as a location: those that count the items of a list as whole numbers."""
+    location: list[Any] = []
+    for name in names:
+        counts = name.isdecimal() and holds_items(model, tuple(location))
+        location.append(int(name) if counts else name)
+    return tuple(location)
+
+
+def holds_items(model: type[BaseModel], location: tuple[Any, ...]) -> bool:
+    """Whether a list may stand at ``location``."""
+    info = field_at(model, location) if location and not isinstance(location[-1], int) else None
+    return info is not None and bool(item_types(info.annotation))
+
+
+def example(info: FieldInfo) -> str:
+    """How a list of plain text is written, from the words that it takes or its default: "[glb, obj]"; else nothing."""
+    if not takes_words(info):
+        return ""
+    words = choices(info) or [str(word) for word in info.get_default(call_default_factory=True) or ()]
+    return f"[{', '.join(words[:2])}]" if words else ""
 
 
 def path_kind(annotation: Any, metadata: list[Any] | None = None) -> str | None:
@@ -89,7 +118,7 @@ def in_key(info: FieldInfo) -> bool:
 
 def choices(info: FieldInfo) -> list[str]:
     """The words that a field, or an item of the list that it is, may be."""
-    arms = [*_arms(info.annotation), *(arm for a in _item_types(info.annotation) for arm in _arms(a))]
+    arms = [*_arms(info.annotation), *(arm for a in item_types(info.annotation) for arm in _arms(a))]
     return [str(a) for a in arms if isinstance(a, (str, int)) and not isinstance(a, bool)]
 
 
@@ -107,12 +136,12 @@ def _arms(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _item_types(annotation: Any) -> tuple[Any, ...]:
+def item_types(annotation: Any) -> tuple[Any, ...]:
     """What the lists inside an annotation hold; empty if it holds no list."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (list, tuple, set, frozenset):
         return tuple(a for a in args if a is not Ellipsis)
-    return next((inner for inner in map(_item_types, args) if inner), ())
+    return next((inner for inner in map(item_types, args) if inner), ())
 
 
 def _phrase(annotation: Any, metadata: list[Any]) -> str:
@@ -120,7 +149,7 @@ def _phrase(annotation: Any, metadata: list[Any]) -> str:
     if origin is typing.Annotated:
         return _phrase(args[0], [*metadata, *annotation.__metadata__])
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_phrase(a, metadata) for a in args)
+        return " or ".join(_phrase(a, [] if a is type(None) else metadata) for a in args)
     if origin is typing.Literal or (isinstance(annotation, type) and issubclass(annotation, Enum)):
         words = [str(a) for a in _arms(annotation)]
         return f"one of {', '.join(words)}" if len(words) > 1 else words[0]

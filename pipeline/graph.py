@@ -23,12 +23,14 @@ class Mistake:
     """Something wrong that no setting shows alone.
 
     ``stage`` is the one that would fail of it. ``settings`` are the locations where it can be mended, such as
-    ("views", "controlnets", 0); it is told of the first that is written.
+    ("views", "controlnets", 0); it is told of the first that is written. ``missing``: nothing that was written is wrong, but
+    something that it takes is not there.
     """
 
     stage: str
     settings: tuple[tuple[str | int, ...], ...]
     text: str
+    missing: bool = False
 
 
 def _none_skipped(settings: Mapping[str, Any]) -> Mapping[str, str]:

@@ -25,11 +25,6 @@ def digest(tag: str, value: Any) -> str:
     return hashlib.sha256(tag.encode() + b"\0" + canonical_json(value).encode()).hexdigest()
 
 
-def digest_bytes(data: bytes) -> str:
-    """Hex SHA-256 of raw bytes."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def digest_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:

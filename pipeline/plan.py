@@ -102,9 +102,9 @@ def _why(store: Store, stage: str, key: str, old: Manifest | None, image: dict[s
 
 
 def _former(item: Resolved, store: Store, before: Mapping[str, str]) -> Manifest | None:
+    """What the last run of this name left of a stage; what another name left says nothing of this one."""
     key = before.get(item.name)
-    known = store.lookup(item.name, key) if key else None
-    return known or store.latest(item.name)
+    return store.lookup(item.name, key) if key else None
 
 
 def _placeholders(item: Resolved, old: Manifest | None) -> dict[str, str]:

@@ -150,11 +150,13 @@ def _curve(path: Path) -> str:
 
 
 def _licences(manifests: Iterable[Manifest]) -> str:
+    manifests = list(manifests)
     known = {(m["name"], m["licence"], m["revision"][:12]) for manifest in manifests for m in manifest.models}
+    known |= {(b["name"], b["licence"], b["version"]) for manifest in manifests for b in manifest.backends if b.get("licence")}
     if not known:
         return ""
     rows = "".join(f"<tr><td>{_e(n)}</td><td>{_e(licence)}</td><td>{_e(r)}</td></tr>" for n, licence, r in sorted(known))
-    return f'<section><h2>models and licences</h2><table><tr><th>model</th><th>licence</th><th>revision</th></tr>{rows}</table></section>'
+    return f'<section><h2>models, programs and licences</h2><table><tr><th>name</th><th>licence</th><th>revision</th></tr>{rows}</table></section>'
 
 
 def _settings(resolved: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends import choose_all
+from pipeline.backends import Choice, choose_all, licence
 from pipeline.checkpoint import Checkpoint
 from pipeline.failures import StageGuard
 from pipeline.lock import hold
@@ -136,14 +136,20 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
     manifest = Manifest(
         stage=item.name, key=key, image=image, content=content_of(files), files=files, settings=item.settings.model_dump(mode="json"),
         started=started, seconds=round(time.monotonic() - clock, 3), peak_memory_bytes=peak.bytes, attempts=attempt,
-        backends=[{"capability": n, "name": c.backend.name, "version": c.backend.version(), "refused": c.refused}
-                  for n, c in item.choices.items()],
+        backends=[_told(choice) for choice in item.choices.values()],
         models=[{"name": m.name, "revision": m.revision, "licence": m.licence} for m in item.models],
         warnings=warnings, versions=versions())
     store.write_manifest(out, manifest)
     store.commit(item.name, key, out)
     narrator.done(manifest)
     return manifest
+
+
+def _told(choice: Choice) -> dict[str, Any]:
+    """What the manifest says of a backend that was taken."""
+    backend, terms = choice.backend, licence(choice.backend)
+    told = {"capability": choice.capability, "name": backend.name, "version": backend.version(), "refused": choice.refused}
+    return told | {"licence": terms} if terms else told
 
 
 def _log_choices(item: Resolved, log: logging.Logger) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.stage import NAME, NAME_LENGTH
 
@@ -30,3 +30,10 @@ class PromptedSettings(RunSettings):
 
     prompt: str = Field(min_length=1, max_length=2000, description="What the character looks like, in plain words.")
     negative_prompt: str = Field("", max_length=2000, description="What must not appear.")
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise ValueError(f"expected text, got {prompt!r}, which is blank")
+        return prompt

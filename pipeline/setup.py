@@ -6,23 +6,32 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.config import PROFILES, load
+from pipeline.absent import absent_models, sentence, together
+from pipeline.config import PROFILES, Config, load
 from pipeline.errors import MissingError
 from pipeline.graph import Recipe
 from pipeline.machine import limit_threads
 from pipeline.progress import duration
 
 
+def defaults(recipe: Recipe, profile: str | None, profiles: Path = PROFILES) -> Config:
+    """The settings of ``profile`` (none: the default one) alone. Raises ConfigError that names the profiles there are."""
+    return load(recipe, None, [("prompt", "someone"), ("name", "unnamed")], profile, profiles)
+
+
 def provide(recipe: Recipe, profile: str | None, say: Callable[[str], None], profiles: Path = PROFILES) -> None:
     """Prepare every stage of ``recipe``. Raises MissingError that lists the models which ``profile`` needs and are not here."""
     limit_threads(0)
-    config = load(recipe, None, [("prompt", "someone"), ("name", "setup")], profile, profiles)
-    missing = []
+    config = defaults(recipe, profile, profiles)
+    absent = absent_models(recipe.stages, config.stages)
+    missing = [sentence(together(absent))] if absent else []
     for stage in recipe.stages:
         started = time.monotonic()
         stage.prepare()
         if time.monotonic() - started > 1:
             say(f"{stage.name}: prepared in {duration(time.monotonic() - started)}")
+        if stage.name in absent:
+            continue
         try:
             stage.models(config.stages[stage.name])
         except MissingError as error:

@@ -47,7 +47,8 @@ class Backend(Protocol):
 class Capability:
     """A choice between implementations: the first whose ``probe`` answers None is taken.
 
-    ``wanted`` is "auto" or the name of one backend, which then never falls back.
+    ``wanted`` is "auto" or the name of one backend, which then never falls back. A backend with an attribute ``licence`` (one line)
+    has terms of its own that its user has to know; ``doctor`` and the report say them.
     """
 
     name: str
@@ -110,6 +111,14 @@ class StageContext:
             self.log.warning(text)
 
 
+@dataclass(frozen=True)
+class AbsentModel:
+    """A model that settings name, cannot do without, and that is not on this machine. ``said``: where it comes from, size, licence."""
+
+    name: str
+    said: str
+
+
 def _nothing(settings: Any) -> tuple:
     return ()
 
@@ -131,9 +140,10 @@ class Stage:
     another. A field typed ``Path`` (``FilePath``, ``DirectoryPath``) is a file of the user's: relative to the YAML, there
     before anything runs, in the key as the digest of what it points at; a program's name is a ``str``.
 
-    ``capabilities``, ``models`` and ``notices`` are asked before anything runs and import nothing heavy. ``notices`` are
-    sentences for the user on what these settings will not do, such as words that a model never learnt. ``prepare`` is called
-    by ``setup``: what can be done once so that the first run need not, such as compiling kernels.
+    ``capabilities``, ``models``, ``absent`` and ``notices`` are asked before anything runs and import nothing heavy. ``absent`` are
+    the models that have to be fetched first, so that those of all stages can be named at once; where there are some, ``models``
+    raises MissingError. ``notices`` are sentences for the user on what these settings will not do, such as words that a model
+    never learnt. ``prepare`` is called by ``setup``: what can be done once so that the first run need not, such as compiling kernels.
     """
 
     name: str
@@ -144,6 +154,7 @@ class Stage:
     run: Callable[[Any, Any, StageContext], Any]
     capabilities: Callable[[Any], Sequence[Capability]] = field(default=_nothing)
     models: Callable[[Any], Sequence[ModelUse]] = field(default=_nothing)
+    absent: Callable[[Any], Sequence[AbsentModel]] = field(default=_nothing)
     notices: Callable[[Any], Sequence[str]] = field(default=_nothing)
     prepare: Callable[[], None] = field(default=_ready)
 

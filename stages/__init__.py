@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MissingError
 from pipeline.graph import Mistake, Recipe
 
 DRAWN_ALWAYS = "mask"
@@ -46,8 +46,8 @@ def _mistakes(settings: Mapping[str, Any]) -> Iterator[Mistake]:
     for stage, setting, check in _user_files(settings):
         try:
             check()
-        except ConfigError as error:
-            yield Mistake(stage, ((stage, setting),), str(error))
+        except (ConfigError, MissingError) as error:
+            yield Mistake(stage, (setting,), str(error), missing=isinstance(error, MissingError))
 
 
 def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -60,21 +60,23 @@ def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
                           f"{', '.join(drawn)}; add {control.kind} there, or take it out of views.controlnets")
 
 
-def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """(stage, setting, what raises ConfigError if it will not do) of the user's files that are quick to judge."""
+def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str], Callable[[], object]]]:
+    """(stage that would fail, setting, what raises ConfigError or MissingError) of the user's files that are quick to judge."""
     conditions, views = settings["conditions"], settings["views"]
     if conditions.pose_file is not None:
         from stages.conditions.body import load_pose
 
-        yield "conditions", "pose_file", lambda: load_pose(conditions.pose_file)
+        yield "conditions", ("conditions", "pose_file"), lambda: load_pose(conditions.pose_file)
     if conditions.body is not None:
         from stages.conditions.importing import importers
 
-        yield "conditions", "body", lambda: importers(conditions.body)
+        yield "conditions", ("conditions", "body"), lambda: importers(conditions.body)
     if views.folder is not None:
+        from stages.masks.alpha import require_channel
         from stages.views.own import open_own
 
-        yield "views", "folder", lambda: open_own(views.folder)
+        yield "views", ("views", "folder"), lambda: open_own(views.folder)
+        yield "masks", ("views", "folder"), lambda: require_channel(open_own(views.folder), settings["masks"])
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {"character": character}

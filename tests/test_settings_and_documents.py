@@ -54,6 +54,14 @@ def test_documents_are_current(name: str, make: object) -> None:
     assert path.read_text(encoding="utf-8") == make(RECIPE), "run `python -m scripts.write_docs`"
 
 
+def test_settings_say_what_they_take() -> None:
+    rows = {line.split("`")[1]: line for line in markdown(RECIPE).splitlines() if line.startswith("| `")}
+    assert "| a number above 0 or null |" in rows["body_ring.focal_px"] and "posed body" in rows["body_ring.focal_px"]
+    assert "the head fills" in rows["head_ring.focal_px"] and "posed body" not in rows["head_ring.focal_px"]
+    assert "YAML or JSON" in rows["pose_file"] and all("| a file or null |" in rows[name] for name in ("body", "pose_file"))
+    assert not [line for line in rows.values() if "null above" in line or "null at" in line]
+
+
 def test_the_readme_and_continuous_integration_run_the_same_line() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     line = re.search(r"<!-- test-line -->\n```\w*\n(.+)\n```\n<!-- /test-line -->", readme)

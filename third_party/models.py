@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.absent import sentence
 from pipeline.errors import ConfigError, MissingError
-from pipeline.stage import ModelUse
+from pipeline.stage import AbsentModel, ModelUse
 
 HERE = Path(__file__).parent
 EMBEDDED = HERE / "embedded"
@@ -75,16 +76,26 @@ def find(name: str) -> Path | None:
 
 def locate(name: str) -> Path:
     """The folder of a model. Raises MissingError, with the command that mends it, or ConfigError."""
-    folder = find(name)
-    if folder is None and name in registry():
-        model = registry()[name]
-        raise MissingError(
-            f"model {name!r} ({model.repository}, {model.size_gb:g} GB, {model.licence}) is not on this machine; "
-            f"`python -m pipeline models fetch {name}` downloads it to {models_folder()}"
-        )
-    if folder is None:
-        raise MissingError(f"model {name!r} was expected in {EMBEDDED}; restore third_party/embedded from the repository")
-    return folder
+    return locate_all((name,))[0]
+
+
+def locate_all(names: Iterable[str]) -> list[Path]:
+    """The folders of several models. Raises MissingError that names all that must be fetched and the one command, or ConfigError."""
+    wanted = tuple(names)
+    lacking = absent(wanted)
+    if lacking:
+        raise MissingError(f"{sentence(lacking)} to {models_folder()}")
+    folders = {name: find(name) for name in wanted}
+    gone = [repr(name) for name, folder in folders.items() if folder is None]
+    if gone:
+        raise MissingError(f"model {', '.join(gone)} was expected in {EMBEDDED}; restore third_party/embedded from the repository")
+    return [folder for name in wanted if (folder := folders[name]) is not None]
+
+
+def absent(names: Iterable[str]) -> list[AbsentModel]:
+    """Those of the registry that are not on this machine, each once: what ``fetch`` could mend. Raises ConfigError for an unknown name."""
+    gone = [registry()[name] for name in dict.fromkeys(names) if find(name) is None and name in registry()]
+    return [AbsentModel(model.name, f"{model.repository}, {model.size_gb:g} GB, {model.licence}") for model in gone]
 
 
 def use(name: str) -> ModelUse:
@@ -95,6 +106,13 @@ def use(name: str) -> ModelUse:
         return ModelUse(name, model.revision, model.licence)
     embedded = name == "embedded" or name.startswith("embedded/")
     return ModelUse(name if embedded else folder.name, folder_digest(folder), "Apache-2.0" if embedded else "the user's own")
+
+
+def use_all(names: Iterable[str]) -> list[ModelUse]:
+    """``use`` for several models, each once. Raises as ``locate_all`` does."""
+    wanted = tuple(dict.fromkeys(names))
+    locate_all(wanted)
+    return [use(name) for name in wanted]
 
 
 def folder_digest(folder: Path) -> str:

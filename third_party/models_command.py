@@ -6,12 +6,18 @@ from collections.abc import Callable
 
 from pipeline.errors import ConfigError
 from third_party import models
+from third_party.blender import LICENCE as BLENDER_LICENCE
+from third_party.nvdiffrast import LICENCE as NVDIFFRAST_LICENCE
+
+PROGRAMS = {"Blender": BLENDER_LICENCE, "nvdiffrast": NVDIFFRAST_LICENCE}
 
 
 def run(action: str, names: list[str], say: Callable[[str], None]) -> int:
-    """List, fetch or verify models; returns the exit code. Raises ConfigError for an unknown name, MissingError if one is not here."""
+    """List models, with the licences of programs too; fetch or verify some. Returns the exit code. Raises ConfigError for an unknown name, MissingError if one is not here."""
     if action == "list":
         return _list(say)
+    if action == "licences":
+        return _licences(say)
     if not names:
         raise ConfigError(f"models {action}: expected the name of a model, one of {', '.join(models.registry())}")
     if action == "fetch":
@@ -31,5 +37,15 @@ def _list(say: Callable[[str], None]) -> int:
         state = "here" if models.find(name) else "not here"
         unchecked = "; digests not verified by the maintainers" if not all(model.files.values()) else ""
         say(f"{name:<28} {state:<9} {model.size_gb:g} GB, {model.licence}: {model.purpose} ({model.repository}@{model.revision[:12]}{unchecked})")
+    say("\nprograms that are used where they are installed; none is shipped:")
+    for name, licence in PROGRAMS.items():
+        say(f"{name:<28} {licence}")
     say(f"\n`python -m pipeline models fetch NAME` downloads to {models.models_folder()}")
+    return 0
+
+
+def _licences(say: Callable[[str], None]) -> int:
+    """Name and licence alone, of everything made by others."""
+    for name, licence in {"embedded": "Apache-2.0", **{m.name: m.licence for m in models.registry().values()}, **PROGRAMS}.items():
+        say(f"{name:<28} {licence}")
     return 0

@@ -22,6 +22,7 @@ import numpy as np
 
 from pipeline.machine import cores
 from pipeline.progress import SilentProgress
+from scripts.bench.machine import described, report
 from stages.artifacts.cameras import ring
 from stages.artifacts.conditions import ConditionSet, write_cameras
 from stages.artifacts.images import write_png
@@ -113,7 +114,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--model", type=Path)
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    machine = described()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if options.alone:
@@ -129,7 +132,7 @@ def main() -> None:
             rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
             print(json.dumps(rows[-1]), flush=True)
         peaks = [row["peak_mb"] for row in rows]
-        print(json.dumps({"peak_memory_spread": round(max(peaks) / min(peaks) - 1, 4)}))
+        report({"machine": machine, "steps": options.steps, "runs": rows, "peak_memory_spread": round(max(peaks) / min(peaks) - 1, 4)}, options.json)
 
 
 if __name__ == "__main__":

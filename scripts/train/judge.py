@@ -89,6 +89,17 @@ def batch_of(shards: list[Shard], picks: list[tuple[int, int, int]]) -> tuple[Te
     return x, y, torch.from_numpy(np.stack([shards[s].keypoints[c, v] for s, c, v in picks]))
 
 
+def worn(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pictures (N, 3, H, W) as worn as painted ones are: softer, grainy, stained with faint clouds, lighter or darker."""
+    size = x.shape[-2:]
+    if rng.random() < 0.4:
+        x = F.interpolate(halve(x), size, mode="bilinear")
+    cells = int(rng.integers(8, 32))
+    clouds = F.interpolate(torch.randn(len(x), 3, size[0] // cells, size[1] // cells), size, mode="bilinear")
+    strength = torch.from_numpy(rng.uniform(0, [[0.12], [0.05], [0.1]], (3, len(x))).astype(np.float32)).view(3, -1, 1, 1, 1)
+    return x + strength[0] * clouds + strength[1] * torch.randn_like(x) - strength[2] * (x + 1) * float(rng.random())
+
+
 def loss_of(judge: Judge, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
     """Cross entropy of the colours; of where each visible point is, over the cells of its heat map."""
     logits, heat = judge(x)
@@ -126,21 +137,20 @@ def load(folder: Path) -> Judge:
     return judge
 
 
-def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
-    """Train for ``minutes``; the first shard is held out."""
+def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
+    """Train for ``minutes``, from the weights in ``start`` if one is given; the first shard is held out."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     shards = open_shards(data)
     picks = [(s, c, v) for s in range(1, len(shards)) for c, v in body_views(shards[s])]
-    judge = Judge().to(memory_format=torch.channels_last)
+    judge = (Judge() if start is None else load(start).train()).to(memory_format=torch.channels_last)
+    before = 0 if start is None else json.loads((start / "judge.json").read_text())["pictures_seen"]
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-2)
     began, step = time.monotonic(), 0
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
         optimizer.param_groups[0]["lr"] = 2e-3 * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * share))
         x, y, points = batch_of(shards, [picks[int(i)] for i in rng.integers(len(picks), size=BATCH)])
-        x = F.interpolate(halve(x), scale_factor=2, mode="bilinear") if rng.random() < 0.3 else x  # painted pictures are softer than true ones
-        x = (x + 0.02 * torch.randn_like(x)).contiguous(memory_format=torch.channels_last)
-        loss = loss_of(judge, x, y, points)
+        loss = loss_of(judge, worn(x, rng).contiguous(memory_format=torch.channels_last), y, points)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -148,7 +158,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
         if step % 100 == 0:
             print(step, round(share, 2), round(float(loss.detach()), 3), flush=True)
     held = [(0, c, v) for c, v in body_views(shards[0])]
-    figures = accuracy(judge.eval(), shards, held) | {"pictures_seen": step * BATCH, "held_out_pictures": len(held)}
+    figures = accuracy(judge.eval(), shards, held) | {"pictures_seen": before + step * BATCH, "held_out_pictures": len(held)}
     out.mkdir(parents=True, exist_ok=True)
     save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in judge.state_dict().items()}, out / "judge.safetensors")
     (out / "judge.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -160,6 +170,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--start", type=Path, help="a folder with a judge to train further")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    train(options.data, options.out, options.minutes)
+    train(options.data, options.out, options.minutes, options.start)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +83,7 @@ def read_srgb(path: Path) -> np.ndarray:
             if picture.mode.startswith("I"):  # 16-bit grey
                 grey = np.asarray(picture, np.float32) / 65535.0
                 return np.repeat(grey[..., None], 3, -1)
-            alpha = "A" in picture.getbands() or "transparency" in picture.info
+            alpha = _brings_alpha(picture)
             return np.asarray(picture.convert("RGBA" if alpha else "RGB"), np.float32) / 255.0
     except UnidentifiedImageError as error:
         raise ArtifactError(path, "is not a picture", "PNG, JPEG, WebP or TIFF was expected.") from error
@@ -89,15 +91,32 @@ def read_srgb(path: Path) -> np.ndarray:
         raise ArtifactError(path, f"cannot be read as a picture ({error})", "PNG, JPEG, WebP or TIFF was expected.") from error
 
 
+def has_alpha(path: Path) -> bool:
+    """Whether ``read_srgb`` will give alpha, from the file's header alone. Raises ArtifactError."""
+    with _header(path) as picture:
+        return not picture.mode.startswith("I") and _brings_alpha(picture)
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) from the file's header alone. Raises ArtifactError."""
+    with _header(path) as picture:
+        return picture.size
+
+
+@contextmanager
+def _header(path: Path) -> Iterator[Any]:
+    """Pillow's picture, opened and not yet decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
-            return picture.size
+            yield picture
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
         raise ArtifactError(path, f"cannot be read as a picture ({error})", "PNG, JPEG, WebP or TIFF was expected.") from error
+
+
+def _brings_alpha(picture: Any) -> bool:
+    return "A" in picture.getbands() or "transparency" in picture.info
 
 
 def contact_sheet(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator
 
 Kind = Literal["openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo"]
 
@@ -23,7 +22,7 @@ class RingSettings(BaseModel):
     radius_m: float = Field(4.0, gt=0.5, le=100, description="Distance of the cameras from what they look at (metres).")
     elevation_deg: float = Field(0.0, ge=-80, le=80, description="Height of the cameras above the horizon (degrees).")
     focal_px: float | None = Field(
-        None, gt=0, description="Focal length (pixels); none: the longest that holds the posed body in every view with the margin."
+        None, gt=0, description="Focal length (pixels); null: the longest that holds the posed body in every view with the margin."
     )
 
 
@@ -37,6 +36,9 @@ class BodyRingSettings(RingSettings):
 class HeadRingSettings(RingSettings):
     """The ring of close-ups on the head."""
 
+    focal_px: float | None = Field(
+        None, gt=0, description="Focal length (pixels); null: the one at which the head fills its usual share of the picture, at any `radius_m`."
+    )
     views: int = Field(8, ge=0, le=360, description="Cameras in the ring; 0 for no close-ups.")
 
 
@@ -45,11 +47,15 @@ class ConditionsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    body: Path | None = Field(
-        None, description="A body of your own: GLB, VRM, FBX or .blend with a humanoid armature; none: the project's anime body."
+    body: FilePath | None = Field(
+        None, description="A body of your own: GLB, VRM, FBX or .blend with a humanoid armature; null: the project's anime body."
     )
     pose: PoseName = Field("a_pose", description="A built-in pose; `rest` leaves the body as it is.")
-    pose_file: Path | None = Field(None, description="A pose of your own (JSON: joint name to quaternion w x y z); takes the place of `pose`.")
+    pose_file: FilePath | None = Field(
+        None,
+        description="A pose of your own, YAML or JSON: joint name to quaternion, axis and angle, or Euler angles (docs/conditions.md); "
+        "takes the place of `pose`.",
+    )
     width: int = Field(288, ge=32, le=4096, multiple_of=8, description="Width of the pictures (pixels).")
     height: int = Field(384, ge=32, le=4096, multiple_of=8, description="Height of the pictures (pixels).")
     body_ring: BodyRingSettings = Field(BodyRingSettings(), description="Cameras round the whole figure.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.stage import Capability, ModelUse, Stage, StageContext
+from pipeline.stage import AbsentModel, Capability, ModelUse, Stage, StageContext
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.views import MaskedViews, ViewSet
 from stages.masks.cutters import GroundedSam, Silhouette
@@ -27,9 +28,18 @@ def _capabilities(settings: MasksSettings) -> tuple[Capability, ...]:
 def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
     if GroundedSam(settings).probe() is not None:
         return ()
-    from third_party.models import use
+    from third_party.models import use_all
 
-    return tuple(use(name) for name in (settings.grounding_dino, settings.sam) if name)
+    return tuple(use_all(name for name in (settings.grounding_dino, settings.sam) if name))
+
+
+def _absent(settings: MasksSettings) -> Sequence[AbsentModel]:
+    """Only for a backend that is named: auto does without."""
+    if settings.backend != "grounded_sam":
+        return ()
+    from third_party.models import absent
+
+    return absent(name for name in (settings.grounding_dino, settings.sam) if name)
 
 
 def _run(settings: MasksSettings, inputs: MasksInputs, context: StageContext) -> Any:
@@ -47,4 +57,5 @@ STAGE = Stage(
     run=_run,
     capabilities=_capabilities,
     models=_models,
+    absent=_absent,
 )

@@ -17,11 +17,12 @@ from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import MaskedViews, ViewSet, write_view_cameras
 from stages.masks import matting
 from stages.masks.agreement import complaint, score_ring
+from stages.masks.alpha import cuts_out, refuse
 from stages.masks.cutters import Cutter
+from stages.masks.doubts import doubts
 from stages.masks.kept import KeptCuts
 from stages.masks.settings import MasksSettings
 
-_OPAQUE = 0.99  # alpha above this everywhere was saved with the picture and cuts nothing out
 _SHEET_COLUMNS = 8
 _SHEET_BACKDROP = np.array([0.35, 0.75, 0.45], np.float32)  # a colour that shows fringes
 
@@ -40,7 +41,7 @@ def cut_one(
 ) -> tuple[np.ndarray, dict[str, float]]:
     """(H, W, 3|4) float sRGB -> its cut-out (H, W, 4) uint8 and figures. A picture's own alpha is believed, unless it is
     opaque everywhere; else ``cutter`` finds the figure."""
-    if image.shape[2] == 4 and image[..., 3].min() <= _OPAQUE:
+    if cuts_out(image):
         return to_u8(image), {}
     image = np.ascontiguousarray(image[..., :3])
     inside, figures = cutter.figure(image, body, device)
@@ -76,6 +77,8 @@ def run(settings: MasksSettings, inputs: Any, context: StageContext) -> MaskedVi
     for name in views.names:
         if report[name]["rejected"]:
             context.warn(f"frame {name} was left out: {report[name]['rejected']}")
+    for doubt in doubts(report, settings):
+        context.warn(doubt)
     _write(views, kept, accepted, report, context)
     if len(accepted) < settings.fewest_frames:
         reasons = sorted({str(r["rejected"]) for r in report.values() if r["rejected"]})
@@ -89,9 +92,14 @@ def run(settings: MasksSettings, inputs: Any, context: StageContext) -> MaskedVi
 def _cut_all(
     settings: MasksSettings, views: ViewSet, conditions: ConditionSet | None, kept: KeptCuts, context: StageContext
 ) -> dict[str, Frame]:
-    """Cut out what is not yet in ``kept``. Of every view only the masks stay in memory."""
+    """Cut out what is not yet in ``kept``. Of every view only the masks stay in memory.
+
+    Raises MissingError that names all pictures that need a posed body and have none.
+    """
     posed = set() if conditions is None else {c.name for c in conditions.cameras}
     cutter: Cutter = context.backends["matting"]
+    alone = [n for n in views.names if cutter.needs_body and n not in posed and not kept.has(n)]
+    refuse([n for n in alone if not cuts_out(views.image(n))], len(views.names))
     context.progress.start("cutting out", len(views.names))
     frames = {}
     for name in views.names:

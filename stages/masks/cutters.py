@@ -18,6 +18,7 @@ class Cutter(Protocol):
     """Finds the figure."""
 
     name: str
+    needs_body: bool  # without the posed body it finds nothing
 
     def probe(self) -> str | None: ...
 
@@ -33,6 +34,7 @@ class Silhouette:
     """Matting against an even background; needs the posed body."""
 
     name: str = "silhouette"
+    needs_body: bool = True
 
     def probe(self) -> str | None:
         """Always at hand."""
@@ -43,14 +45,11 @@ class Silhouette:
         return f"scipy {version('scipy')}"
 
     def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
-        """Raises MissingError without a body."""
+        """Raises ValueError without a body: ``needs_body`` says so beforehand."""
         from stages.masks import matting
 
         if body is None:
-            raise MissingError(
-                "the pictures have no alpha (or one that is opaque everywhere), and there is neither a posed body nor a GroundingDINO and SAM to cut the figure out. "
-                "Give pictures with the background transparent (RGBA), or name masks.grounding_dino and masks.sam."
-            )
+            raise ValueError("a silhouette is found from the posed body, and there is none")
         return matting.figure(image, body), {}
 
 
@@ -60,16 +59,19 @@ class GroundedSam:
 
     settings: MasksSettings
     name: str = "grounded_sam"
+    needs_body: bool = False
 
     def _folders(self) -> tuple[Path, Path]:
-        from third_party.models import locate
+        from third_party.models import locate_all
 
-        return locate(self.settings.grounding_dino or ""), locate(self.settings.sam or "")
+        grounding_dino, sam = locate_all((self.settings.grounding_dino or "", self.settings.sam or ""))
+        return grounding_dino, sam
 
     def probe(self) -> str | None:
         """Weights named and on this machine."""
-        if not self.settings.grounding_dino or not self.settings.sam:
-            return "no weights are named: masks.grounding_dino and masks.sam are empty"
+        empty = [f"masks.{name}" for name in ("grounding_dino", "sam") if not getattr(self.settings, name)]
+        if empty:
+            return f"no weights are named: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty"
         try:
             self._folders()
         except MissingError as error:

@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=2,
+    version=3,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

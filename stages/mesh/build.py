@@ -96,7 +96,7 @@ def painted_charts(
     v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size, near[faces].all(1), settings.head_detail)
     context.progress.advance()
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
-    colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness)
+    colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
     arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx}
     if settings.lighting == "environment":
         colour, arrays["light"] = separated(colour, normals)

@@ -24,7 +24,7 @@ class Calm:
 
 
 PAINTED = Calm(21.0, 3e-4, 0.04)  # embedded views leave the field at 20 to 21 dB
-TRUE = Calm(25.0, 3e-5, 0.06)  # renders of one shape leave it at 26 dB
+TRUE = Calm(25.0, 3e-6, 0.06)  # renders of one shape leave it at 26 dB
 
 
 def fitting(settings: MeshSettings, field: FieldGrid) -> MeshSettings:

@@ -13,15 +13,21 @@ from stages.artifacts.cameras import Camera
 from stages.artifacts.views import ViewSet
 from stages.rendering.clip import view_clip_matrices
 
+FRONT_DEG = 5.0
+
 
 @dataclass(frozen=True)
 class Observed:
-    """Views of one size: ``cameras``; ``rgb`` (N, H, W, 3) f32 sRGB, 0 where alpha is 0; ``alpha`` (N, H, W, 1); ``clip`` (N, 4, 4)."""
+    """Views of one size: ``cameras``; ``rgb`` (N, H, W, 3) f32 sRGB, 0 where alpha is 0; ``alpha`` (N, H, W, 1); ``clip`` (N, 4, 4).
+
+    ``portrait`` is the index of the close-up that looks straight into the face, if it is among them.
+    """
 
     cameras: Sequence[Camera]
     rgb: Tensor
     alpha: Tensor
     clip: Tensor
+    portrait: int | None = None
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -46,8 +52,15 @@ def observe(views: ViewSet) -> list[Observed]:
         images = np.stack([_rgba(views.image(n)) for n in names])
         alpha = torch.from_numpy(np.ascontiguousarray(images[..., 3:]))
         rgb = torch.from_numpy(np.ascontiguousarray(images[..., :3])) * (alpha > 0)
-        out.append(Observed(cameras, rgb, alpha, view_clip_matrices(cameras)))
+        out.append(Observed(cameras, rgb, alpha, view_clip_matrices(cameras), _portrait(views, names)))
     return out
+
+
+def _portrait(views: ViewSet, names: list[str]) -> int | None:
+    """Where in ``names`` the head ring's view from the front is."""
+    frames = [views.frames[i] for i in views.rings.get("head", ())]
+    front = [f.camera.name for f in frames if min(f.camera.azimuth_deg, 360 - f.camera.azimuth_deg) < FRONT_DEG]
+    return next((i for i, name in enumerate(names) if name in front), None)
 
 
 def _rgba(image: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ def trust(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, exponent, slack, least, colour, weight):
+def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, exponent, lead, slack, least, colour, weight):
     """Add one view to ``colour`` (N, 3) and ``weight`` (N,)."""
     height, width = depth.shape
     fx, fy, cx, cy = intrinsics
@@ -52,6 +52,7 @@ def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, expon
         facing = (dx * n[0] + dy * n[1] + dz * n[2]) / np.sqrt(dx * dx + dy * dy + dz * dz)
         if facing < least:
             continue
+        facing = np.cos(max(np.arccos(min(facing, 1.0)) - lead, 0.0))
         a, b = px - x0, py - y0
         wa, wb, wc, wd = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
         xr, yr = int(px + 0.5), int(py + 0.5)
@@ -67,12 +68,14 @@ def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, expon
 
 
 def project(
-    points: np.ndarray, normals: np.ndarray, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float
+    points: np.ndarray, normals: np.ndarray, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float,
+    portrait_lead_deg: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour (N, 3) sRGB and weight (N,) of surface ``points`` (N, 3) with unit ``normals``, from all views that see them.
 
     A view counts by the facing angle to the power ``exponent``, by its pixels per square metre (so close-ups win where they look) and
-    little near outlines, where pictures mix figure and background. Weight 0: no view sees the point.
+    little near outlines, where pictures mix figure and background. The portrait counts as looking ``portrait_lead_deg`` straighter than it
+    does: painted close-ups disagree by pixels, and a face is whole if one of them painted it. Weight 0: no view sees the point.
     """
     colour, weight = np.zeros((len(points), 3)), np.zeros(len(points))
     points, normals = np.ascontiguousarray(points, np.float64), np.ascontiguousarray(normals, np.float64)
@@ -82,7 +85,7 @@ def project(
             alpha = o.alpha[k, ..., 0].numpy()
             rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
             _gather(points, normals, camera.w2c, camera.position, (camera.fx, camera.fy, camera.cx, camera.cy), rgb, depth,
-                    trust(depth, alpha), exponent, DEPTH_SLACK, LEAST_FACING, colour, weight)
+                    trust(depth, alpha), exponent, np.radians(portrait_lead_deg) if k == o.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, colour, weight)
     return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
 
 

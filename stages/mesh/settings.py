@@ -26,7 +26,7 @@ class MeshSettings(BaseModel):
     smoothness: float = Field(20.0, gt=0, le=10_000, description="Reach of the Laplacian of vertex offsets (lambda of Nicolet et al. 2021).")
     sdf_regulariser: float = Field(0.001, ge=0, description="Weight of the term that keeps the implicit surface in one piece.")
     sdf_smoothness: float | None = Field(
-        None, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass; none: 3e-4 where views disagree to 3e-5."
+        None, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass; none: 3e-4 where views disagree to 3e-6."
     )
     texture_rate: float = Field(0.002, ge=0, le=1, description="Learning rate of the base colour in the second pass.")
     mask_weight: float = Field(2.0, ge=0, description="Weight of the squared difference of alpha.")
@@ -34,6 +34,9 @@ class MeshSettings(BaseModel):
     head_detail: float = Field(2.0, ge=0.1, le=100, description="How much denser triangles and texels are where close-ups look.")
     texture_size: int = Field(1024, ge=64, le=8192, description="Width and height of the textures, pixels.")
     view_sharpness: float = Field(24.0, ge=0, le=64, description="Exponent on the facing angle when views are blended into the texture.")
+    portrait_lead_deg: float = Field(
+        20.0, ge=0, le=90, description="Degrees by which the head ring's front counts as looking straighter than it does: one picture paints the face."
+    )
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
     lighting: Literal["unlit", "environment"] = Field(
         "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."

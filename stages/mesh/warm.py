@@ -20,7 +20,7 @@ from stages.mesh.settings import MeshSettings
 from stages.rendering import CpuBackend
 
 RADIUS_M = 0.5
-SETTINGS = MeshSettings(grid_cells=20, implicit_steps=2, surface_steps=2, triangles=400, texture_size=128)
+SETTINGS = MeshSettings(grid_cells=20, sdf_rate=0.04, sdf_smoothness=3e-4, implicit_steps=2, surface_steps=2, triangles=400, texture_size=128)
 
 
 class Silent:

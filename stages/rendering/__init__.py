@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.stage import Capability
+from third_party.nvdiffrast import LICENCE, NvdiffrastRasterizer
 
 CHOICES = ("auto", "nvdiffrast", "cpu")
 
@@ -31,23 +32,18 @@ class NvdiffrastBackend:
     """nvdiffrast as a choice; see ``third_party.nvdiffrast``."""
 
     name = "nvdiffrast"
+    licence = LICENCE
 
     def probe(self) -> str | None:
         """None if it can be used on this machine."""
-        from third_party.nvdiffrast import NvdiffrastRasterizer
-
         return NvdiffrastRasterizer().probe()
 
     def version(self) -> str:
         """Version of the installed package."""
-        from third_party.nvdiffrast import NvdiffrastRasterizer
-
         return NvdiffrastRasterizer().version()
 
     def create(self) -> object:
         """The ``Rasterizer``."""
-        from third_party.nvdiffrast import NvdiffrastRasterizer
-
         return NvdiffrastRasterizer()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import StageError
-from pipeline.stage import ModelUse, Stage, StageContext
+from pipeline.stage import AbsentModel, ModelUse, Stage, StageContext
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.views import ViewSet
 from stages.views.settings import ViewsSettings
@@ -31,22 +31,30 @@ def _run(settings: ViewsSettings, inputs: ViewsInputs, context: StageContext) ->
     return paint(settings, inputs.conditions, context)
 
 
+def _model_names(settings: ViewsSettings) -> tuple[str, ...]:
+    return () if settings.source == "images" else (settings.model, *(c.model for c in settings.controlnets))
+
+
 def _models(settings: ViewsSettings) -> Sequence[ModelUse]:
-    if settings.source == "images":
-        return ()
     from third_party import models
 
-    return [models.use(name) for name in dict.fromkeys((settings.model, *(c.model for c in settings.controlnets)))]
+    return models.use_all(_model_names(settings))
+
+
+def _absent(settings: ViewsSettings) -> Sequence[AbsentModel]:
+    from third_party import models
+
+    return models.absent(_model_names(settings))
 
 
 def _notices(settings: ViewsSettings) -> Sequence[str]:
     if settings.source == "images":
         return ()
-    from stages.views.vocabulary import painted_texts, word_notices
+    from stages.views.notices import text_notices
     from third_party import models
 
     folder = models.find(settings.model)
-    return word_notices(painted_texts(settings), settings.model, folder) if folder else ()
+    return text_notices(settings, folder) if folder else ()
 
 
 STAGE = Stage(
@@ -57,5 +65,6 @@ STAGE = Stage(
     output=ViewSet,
     run=_run,
     models=_models,
+    absent=_absent,
     notices=_notices,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ from stages.views.control import ControlBranch
 from stages.views.denoise import Denoiser, Frames
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
-from stages.views.prompts import fitted, frame_prompt
+from stages.views.notices import text_notices
+from stages.views.prompts import cut_prompt, frame_prompt
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
-from stages.views.text import embed, fits
+from stages.views.text import embed
+from stages.views.tokens import reader
 from stages.views.vocabulary import painted_texts, word_notices
 from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
 from third_party import models
@@ -36,13 +38,13 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     """Fill ``context.out`` with ``images/<name>.png``, ``transforms.json``, ``views.json`` and a preview."""
     torch.set_num_threads(context.threads)
     folder = models.locate(settings.model)
-    for notice in word_notices(painted_texts(settings), settings.model, folder):
+    for notice in text_notices(settings, folder):
         context.warn(notice)
     networks = open_networks(
         folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device)
     )
     chunk = _chunk_size(settings, conditions, context)
-    prompts = frame_prompts(settings, conditions, networks, context.warn)
+    prompts = frame_prompts(settings, conditions, folder)
     frames = _frames(settings, conditions, networks, prompts)
     denoiser = make_denoiser(settings, networks, context)
     _remember_conditions(settings, conditions, denoiser.branches, context)
@@ -92,20 +94,13 @@ def latent_shape(conditions: ConditionSet, networks: Networks) -> tuple[int, int
     return networks.unet.config.in_channels, height // factor, width // factor
 
 
-def frame_prompts(
-    settings: ViewsSettings, conditions: ConditionSet, networks: Networks, warn: Callable[[str], None]
-) -> list[str]:
-    """The text of each frame; a prompt that the text model cannot read to its end is cut before the words for ring and view."""
-    texts = []
-    for (ring, _), camera in zip(places(conditions), conditions.cameras, strict=True):
-        whole = lambda prompt, ring=ring, camera=camera: frame_prompt(settings, ring, camera.azimuth_deg, prompt)  # noqa: E731
-        kept, lost = fitted(settings.prompt, whole, lambda text: fits(networks.tokenizer, text))
-        if lost:
-            warn(f"the prompt is longer than the {networks.tokenizer.model_max_length} tokens that the model reads; it never saw: {lost}")
-        texts.append(whole(kept))
-    if not fits(networks.tokenizer, settings.negative_prompt):
-        warn(f"the negative prompt is longer than the {networks.tokenizer.model_max_length} tokens that the model reads; its end was cut")
-    return texts
+def frame_prompts(settings: ViewsSettings, conditions: ConditionSet, model_folder: Path) -> list[str]:
+    """The text of each frame; a prompt that the text model cannot read to its end is cut, for all frames at the same word."""
+    kept, _ = cut_prompt(settings, reader(model_folder).fits)
+    return [
+        frame_prompt(settings, ring, camera.azimuth_deg, kept)
+        for (ring, _), camera in zip(places(conditions), conditions.cameras, strict=True)
+    ]
 
 
 def make_denoiser(settings: ViewsSettings, networks: Networks, context: StageContext) -> Denoiser:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from stages.views.settings import ViewsSettings
+from stages.views.settings import RingSuffix, ViewsSettings
 
+T = TypeVar("T")
 SECTORS = ("front", "angle_front", "side", "angle_back", "back")
 
 
@@ -26,10 +28,25 @@ def frame_prompt(settings: ViewsSettings, ring: str, azimuth_deg: float, prompt:
     return ", ".join(part.strip().strip(",") for part in words if part.strip(" ,"))
 
 
-def fitted(prompt: str, whole: Callable[[str], str], fits: Callable[[str], bool]) -> tuple[str, str]:
-    """The longest beginning of ``prompt``, in words, whose ``whole`` text ``fits`` the text model, and the words left over.
+def every_prompt(settings: ViewsSettings, prompt: str) -> Iterator[str]:
+    """``prompt`` with the words for every ring and direction, whether such a view is painted or not."""
+    for ring in RingSuffix.model_fields:
+        for sector in range(len(SECTORS)):
+            yield frame_prompt(settings, ring, 45.0 * sector, prompt)
 
-    So a long prompt loses its last words and not the ones that name the view.
+
+def cut_prompt(settings: ViewsSettings, fits: Callable[[str], bool]) -> tuple[str, str]:
+    """The longest beginning of the prompt that fits in every ring and direction, and the words left over.
+
+    So no view loses a word that another keeps, and what is lost is known before there are views.
+    """
+    return fitted(settings.prompt, lambda prompt: every_prompt(settings, prompt), lambda texts: all(map(fits, texts)))
+
+
+def fitted(prompt: str, whole: Callable[[str], T], fits: Callable[[T], bool]) -> tuple[str, str]:
+    """The longest beginning of ``prompt``, in words, whose ``whole`` text (or texts) ``fits`` the text model, and the words left over.
+
+    So a long prompt loses its last words and not the ones that name the view. The first word stays, fit or not.
     """
     words = prompt.split()
     for kept in range(len(words), 0, -1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, model_validator
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, field_validator, model_validator
 
 
 class ViewSuffix(BaseModel):
@@ -99,6 +99,13 @@ class ViewsSettings(BaseModel):
         0, ge=0, le=1000, json_schema_extra={"in_key": False},
         description="Frames that go through the network at once; sets the memory, not the result. 0 chooses by device: 4 on a CPU, 8 on a GPU.",
     )
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise ValueError(f"expected text, got {prompt!r}, which is blank")
+        return prompt
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -9,11 +9,6 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 
-def fits(tokenizer: CLIPTokenizer, text: str) -> bool:
-    """Whether the text model reads all of ``text``."""
-    return len(tokenizer(text, truncation=False).input_ids) <= tokenizer.model_max_length
-
-
 def embed(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: Sequence[str], clip_skip: int = 0) -> Tensor:
     """(texts, tokens, channels) float32: the text model's last hidden states, after its final norm.
 

@@ -1,4 +1,4 @@
-"""Words of a prompt that a model never learnt. Only models that bring a ``words.json`` (the embedded ones) can be asked."""
+"""Words and symbols of a prompt that a model never learnt. Only models that bring a ``words.json`` (the embedded ones) can be asked."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.errors import ArtifactError
 from stages.views.settings import ViewsSettings
 
 WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")  # of any script; an underscore parts words, as the tokenizer does
+SIGN = re.compile(r"[^\w\s](?:[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[^\w\s])*")  # one, with what varies it or is joined to it
+SYMBOLS = ("S", "Co", "Cn")  # Unicode's categories: symbols, emoji among them, and what is newer than Python's tables
 
 
 def learnt_words(model_folder: Path) -> frozenset[str] | None:
@@ -30,9 +32,9 @@ def learnt_words(model_folder: Path) -> frozenset[str] | None:
 
 
 def unknown_words(prompt: str, model_folder: Path) -> list[str]:
-    """Words of ``prompt`` that the model never learnt, in order, once each; empty if the model brings no list.
+    """Words and symbols of ``prompt`` that the model never learnt, in order, once each; empty if the model brings no list.
 
-    A word with hyphens is known if it or all of its parts are.
+    A word with hyphens is known if it or all of its parts are. Commas and the like are no symbols.
     """
     learnt = learnt_words(model_folder)
     if learnt is None:
@@ -40,7 +42,13 @@ def unknown_words(prompt: str, model_folder: Path) -> list[str]:
     parts = frozenset(part for word in learnt for part in re.split("[-']", word))
     known = lambda word: word in learnt or all(part in parts for part in re.split("[-']", word))  # noqa: E731
     text = unicodedata.normalize("NFC", prompt).replace("’", "'").lower()
-    return list(dict.fromkeys(word for word in WORD.findall(text) if not known(word)))
+    return list(dict.fromkeys(word for word in _words_and_symbols(text) if not known(word)))
+
+
+def _words_and_symbols(text: str) -> Iterator[str]:
+    for found in re.finditer(f"{WORD.pattern}|{SIGN.pattern}", text):
+        if WORD.match(found[0]) or unicodedata.category(found[0][0]).startswith(SYMBOLS):
+            yield found[0]
 
 
 def near_words(word: str, model_folder: Path, count: int = 3) -> list[str]:

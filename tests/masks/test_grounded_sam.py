@@ -97,6 +97,9 @@ def test_the_stage_takes_grounded_sam_where_weights_are_named(folders: tuple[Pat
 
 def test_without_weights_the_reason_is_said(tmp_path: Path) -> None:
     unnamed = STAGE.capabilities(MasksSettings())[0].backends[0]
-    assert "no weights are named" in str(unnamed.probe())
+    assert unnamed.probe() == "no weights are named: masks.grounding_dino and masks.sam are empty"
+    for given, empty in (("sam", "grounding_dino"), ("grounding_dino", "sam")):
+        half = STAGE.capabilities(MasksSettings(**{given: "sam_vit_huge"}))[0].backends[0]
+        assert half.probe() == f"no weights are named: masks.{empty} is empty"
     absent = STAGE.capabilities(MasksSettings(grounding_dino="grounding_dino_base", sam="sam_vit_huge"))[0].backends[0]
     assert absent.probe() is not None and STAGE.models(absent.settings) == ()

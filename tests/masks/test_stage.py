@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import MissingError, StageError
 from pipeline.runner import run_stage
+from pipeline.stage import Capability
 from stages.artifacts.cameras import ring
 from stages.artifacts.images import to_u8, write_png
 from stages.artifacts.views import ViewSet, write_view_set
-from stages.masks import STAGE, MasksInputs
+from stages.masks import STAGE, MasksInputs, matting
 from stages.masks.cutters import Silhouette
+from stages.masks.doubts import doubts
 from stages.masks.kept import KeptCuts
 from stages.masks.settings import MasksSettings
 from tests.masks.pictures import HEIGHT, WIDTH, girl
@@ -62,6 +65,64 @@ def test_own_alpha_is_believed(tmp_path: Path) -> None:
     given, _ = views(tmp_path / "views", alpha=True)
     masked = run_stage(STAGE, MasksSettings(), MasksInputs(given, None), tmp_path / "masks")
     assert np.array_equal(masked.image("body_02"), given.image("body_02"))
+
+
+def without_alpha(given: ViewSet, names: list[str], opaque: bool) -> None:
+    for name in names:
+        path = given.folder / "images" / f"{name}.png"
+        picture = to_u8(given.image(name))
+        write_png(path, np.dstack([picture[..., :3], np.full_like(picture[..., 0], 255)]) if opaque else np.ascontiguousarray(picture[..., :3]))
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_the_pictures_that_lack_alpha_are_named(tmp_path: Path, opaque: bool) -> None:
+    given, _ = views(tmp_path / "views", alpha=True)
+    without_alpha(given, ["body_02", "body_06"], opaque)
+    with pytest.raises(MissingError, match=r"^2 of 8 pictures have no alpha .*: body_02, body_06; and there is"):
+        run_stage(STAGE, MasksSettings(), MasksInputs(given, None), tmp_path / "masks")
+    without_alpha(given, given.names[1:], opaque)
+    with pytest.raises(MissingError, match=r"^7 of 8 .*: body_01, body_02, body_03, body_04, body_05 and 2 more; and there is"):
+        run_stage(STAGE, MasksSettings(), MasksInputs(given, None), tmp_path / "masks")
+
+
+class Unsure:
+    """A cutter that says of every picture what ``third_party.grounded_sam`` would say of it."""
+
+    name, needs_body = "grounded_sam", False
+
+    def __init__(self, figures: list[dict[str, float]]) -> None:
+        self._figures = iter(figures)
+
+    def probe(self) -> None:
+        return None
+
+    def version(self) -> str:
+        return "1"
+
+    def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
+        return matting.figure(image, body), next(self._figures)
+
+
+def test_weak_detections_and_doubted_outlines_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    given, bodies = views(tmp_path / "views")
+    said = [{"box_score": 0.6, "boxes": 1.0, "sam_iou": 0.95, "weak": 0.0} for _ in given.names]
+    said[3] |= {"box_score": 0.21, "weak": 1.0}
+    said[5] |= {"box_score": 0.19, "weak": 1.0, "sam_iou": 0.7}
+    stage = replace(STAGE, capabilities=lambda settings: (Capability("matting", "auto", (Unsure(said),)),))
+    with caplog.at_level(logging.WARNING):
+        run_stage(stage, MasksSettings(), MasksInputs(given, bodies), tmp_path / "masks")
+    weak, unsure = (r.getMessage() for r in caplog.records)
+    assert weak.startswith("GroundingDINO found 'girl' only with masks.box_threshold 0.3 and masks.text_threshold 0.25 lowered, ")
+    assert "in 2 of 8 frames: body_03 (0.21), body_05 (0.19) (score of the box)" in weak
+    assert unsure.startswith("SAM is not sure of its outline in 1 of 8 frames: body_05 (0.70)")
+
+
+def test_frames_that_were_left_out_are_not_doubted_again() -> None:
+    figures = {"box_score": 0.2, "weak": 1.0, "sam_iou": 0.5}
+    assert list(doubts({"a": {**figures, "rejected": "no figure was found"}, "b": {"rejected": None}}, MasksSettings())) == []
+    many = {f"body_{i:02d}": {**figures, "rejected": None} for i in range(10)}
+    assert "in 10 of 10 frames: body_00 (0.20), " in next(doubts(many, MasksSettings()))
+    assert "body_07 (0.20) and 2 more" in next(doubts(many, MasksSettings()))
 
 
 def test_no_alpha_and_nothing_to_make_one_with(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,8 @@ from stages.artifacts.cameras import ring
 from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, tangents, vertex_normals
 from stages.mesh.observed import Observed, close_ups
-from stages.mesh.paint import calmed, painted
 from stages.mesh.overlap import unfolded
+from stages.mesh.paint import calmed, painted
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
@@ -153,6 +155,22 @@ def test_occluded_points_do_not_take_their_occluders_colour() -> None:
     colour, _ = painted(texels, v, f, [views_of(v, f, red_in_front)], 6.0)
     on_big = texels.carry(v, f)[:, 1] > -0.4
     assert colour[on_big, 0].max() < 0.05 and colour[on_big, 2].min() > 0.95
+
+
+def test_the_portrait_paints_more_than_its_share_and_only_what_it_sees(ball) -> None:
+    """Views that disagree, the portrait green and the others red: with a lead, green reaches as much further round."""
+    v, f, v_tex, t = ball
+    texels = texels_of(v_tex, t, 256)
+    views = views_of(v, f, lambda p: np.broadcast_to([1.0, 0, 0], (*p.shape[:-1], 3)), 8)
+    views.rgb[0] = views.rgb[0].flip(-1).roll(-1, -1)
+    views = replace(views, portrait=0)
+    azimuth = np.degrees(np.arctan2(*texels.carry(v, f)[:, :2].T * [[1], [-1]]))
+    level = np.abs(texels.carry(v, f)[:, 2]) < 0.1
+    reach = {}
+    for lead in (0.0, 20.0):
+        colour, _ = painted(texels, v, f, [views], 24.0, lead)
+        reach[lead] = np.abs(azimuth[level & (colour[:, 1] > 0.5)]).max()
+    assert reach[0.0] == pytest.approx(22.5, abs=4) and reach[20.0] == pytest.approx(32.5, abs=4)
 
 
 def test_tangents_are_square_to_normals_and_run_along_u(ball) -> None:

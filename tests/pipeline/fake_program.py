@@ -74,6 +74,15 @@ class WordsSettings(BaseModel):
     modulus: int = Field(1000, ge=1, description="Numbers are taken modulo this.")
 
 
+class InkSettings(BaseModel):
+    """One ink."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    colour: str = Field("black", description="Its colour.")
+    drops: int = Field(1, ge=1, description="How much of it.")
+
+
 class GlueSettings(BaseModel):
     """The end."""
 
@@ -81,6 +90,7 @@ class GlueSettings(BaseModel):
 
     name: str = Field(description="Name of the file.")
     formats: list[Literal["txt", "md"]] = Field(["txt"], min_length=1, description="Files to write.")
+    inks: tuple[InkSettings, ...] = Field((InkSettings(),), description="What to write with, mixed.")
 
 
 @dataclass(frozen=True)

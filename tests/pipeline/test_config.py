@@ -55,6 +55,7 @@ HEAD = "name: mika\nprompt: hello\n"
     (HEAD + "glue: {formats: [txt, mmd]}\n", "c.yaml:3:23: glue.formats[1]: expected one of txt, md, got 'mmd'; did you mean 'md'?"),
     (HEAD + "count: 5\n", "c.yaml:3:8: count: expected a section of `setting: value` lines, got 5"),
     ("name: 12\nprompt: x\n", "c.yaml:1:7: name: expected text of the form ^\\w[\\w.-]*$, got 12; put it in quotes"),
+    ("name: mika\nprompt: '  '\n", "c.yaml:2:9: prompt: expected text, got '  ', which is blank"),
     ("name: a/b\nprompt: x\n", "c.yaml:1:7: name: expected text of the form ^\\w[\\w.-]*$, got 'a/b'"),
 ])
 def test_one_mistake(tmp_path: Path, text: str, expected: str) -> None:
@@ -201,6 +202,42 @@ def test_the_command_line_wins_and_is_checked_alike(tmp_path: Path) -> None:
         "command line, --cuont.steps: there is no section 'cuont'; did you mean --count.steps?",
         "command line, --count: count is a section; expected one of its settings, such as --count.steps",
         "command line, --words.modulus: needs a value: a whole number at least 1"], key=lambda line: line.split(": ", 1)[1])
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("md", ["md"]), ("txt,md", ["txt", "md"]), (" txt , md,", ["txt", "md"]), ("[md, txt]", ["md", "txt"])])
+def test_lists_of_words_need_no_brackets_on_the_command_line(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert read(tmp_path, HEAD, ("glue.formats", text)).stages["glue"].formats == expected
+
+
+def test_lists_that_are_none_are_answered_with_an_example(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, HEAD + "glue: {formats: md}\n") == [
+        "c.yaml:3:17: glue.formats: expected a list: each one of txt, md (at least 1), got 'md'; write it as [txt, md]"]
+    assert mistakes(tmp_path, HEAD, ("glue.formats", "txt,pdf")) == [
+        "command line, --glue.formats: glue.formats[1]: expected one of txt, md, got 'pdf'"]
+    assert mistakes(tmp_path, HEAD, ("glue.formats", "")) == [
+        "command line, --glue.formats: glue.formats: expected a list: each one of txt, md (at least 1), got a list [] "
+        "(List should have at least 1 item after validation, not 0)"]
+
+
+def test_items_of_lists_that_are_there_can_be_set(tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    (profiles / "embedded.yaml").write_text("glue: {inks: [{colour: red}, {colour: blue, drops: 2}]}\n")
+    (profiles / "plain.yaml").write_text("seed: 1\n")
+    inks = lambda *arguments, **more: [(i.colour, i.drops) for i in read(tmp_path, *arguments, **more).stages["glue"].inks]  # noqa: E731
+    own = HEAD + "glue: {inks: [{colour: green}]}\n"
+    assert inks(HEAD, ("glue.inks.0.drops", "5"), profile="plain") == [("black", 5)]  # the default
+    assert inks(HEAD, ("glue.inks.1.colour", "pink")) == [("red", 1), ("pink", 2)]  # the profile's
+    assert inks(own, ("glue.inks[0].drops", "7")) == [("green", 7)]  # the YAML's, as complaints spell it
+    assert read(tmp_path, HEAD + "glue: {formats: [txt, md]}\n", ("glue.formats.1", "txt")).stages["glue"].formats == ["txt", "txt"]
+    said = mistakes(tmp_path, own, ("glue.inks.1.drops", "7"), ("glue.inks.0.drop", "7"), ("glue.inks.0.drops", "0"), ("glue.inks.drops", "7"))
+    assert said == sorted([
+        "command line, --glue.inks.1.drops: there is no glue.inks[1]; items there, counted from 0: 1; further list items are set in the YAML",
+        "command line, --glue.inks.0.drop: there is no such setting; did you mean 'drops'?",
+        "command line, --glue.inks.0.drops: glue.inks[0].drops: expected a whole number at least 1, got 0",
+        "command line, --glue.inks.drops: glue.inks is a list; its items are counted from 0, as in --glue.inks.0.drops; a whole list is set in the YAML",
+    ], key=lambda line: line.split(": ", 1)[1])
 
 
 def test_splitting_the_command_line() -> None:

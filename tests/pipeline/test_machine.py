@@ -12,14 +12,14 @@ import pytest
 
 from pipeline import machine
 from pipeline.backends import choose
-from pipeline.doctor import Finding, backend_findings, machine_findings, tell
+from pipeline.doctor import Finding, machine_findings, settings_findings, tell
 from pipeline.errors import ConfigError, MissingError
 from pipeline.memory import PeakMemory
 from pipeline.publish import deliver, publish, stamps, withdraw
 from pipeline.runner import run_stage
 from pipeline.schema import json_schema, markdown
 from pipeline.setup import provide
-from pipeline.stage import Capability
+from pipeline.stage import AbsentModel, Capability
 from tests.pipeline.fake_program import COUNT, RECIPE, CountSettings, Nothing, Pen
 
 
@@ -83,8 +83,17 @@ def test_doctor_counts_what_is_needed_only(monkeypatch: pytest.MonkeyPatch) -> N
     assert tell([Finding("c", "absent", "nothing runs", "do this")], said.append) == 3
     assert {f.what for f in machine_findings(Path.cwd())} >= {"Python", "cores", "disk", "GPU"}
     monkeypatch.setenv("NO_GOLD", "1")
-    assert [(f.what, f.said) for f in backend_findings(RECIPE)] == [
+    assert [(f.what, f.said) for f in settings_findings(RECIPE, None, None)] == [
         ("count, writing", "lead (not gold: NO_GOLD is set)"), ("count, model", "tiny, Apache-2.0")]
+
+
+def test_doctor_asks_about_the_settings_that_it_is_given(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_GOLD", "1")
+    (home / "a.yaml").write_text("name: mika\nprompt: hello\ncount: {pen: gold}\n")
+    finding = settings_findings(RECIPE, home / "a.yaml", None)[0]
+    assert finding.said == "gold: NO_GOLD is set" and finding.missing, "what is named has no substitute"
+    (home / "a.yaml").write_text("name: mika\nprompt: hello\ncount: {source: folder}\n")
+    assert settings_findings(RECIPE, home / "a.yaml", None) == [], "a stage that is left out needs nothing"
 
 
 def test_setup_prepares_every_stage(tmp_path: Path) -> None:
@@ -103,6 +112,9 @@ def test_setup_prepares_every_stage(tmp_path: Path) -> None:
 
     with pytest.raises(MissingError, match="count: fetch it\nwords: fetch it"):
         provide(Recipe("r", (replace(stages[0], models=absent), replace(stages[1], models=absent))), None, said.append, tmp_path)
+    lacking = tuple(replace(s, models=absent, absent=lambda settings, n=s.name: (AbsentModel("big", "8 GB"), AbsentModel(n, "1 GB"))) for s in stages[:2])
+    with pytest.raises(MissingError, match="^3 models are not on this machine: .*`python -m pipeline models fetch big count words` downloads them$"):
+        provide(Recipe("r", lacking), None, said.append, tmp_path)
 
 
 def test_results_are_copied_once_and_stages_linked(tmp_path: Path) -> None:

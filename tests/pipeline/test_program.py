@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import ROOT, Program, command, environment
+from tests.pipeline.fake_program import Pen
 
 
 def executed(home: Path) -> list[str]:
@@ -61,6 +62,15 @@ def test_changes_run_what_they_must_and_explain_says_so(program: Program, home: 
     assert said[2].startswith("glue        would run")
     dry = program("run", "a.yaml", "--prompt", "bye", "--dry-run")
     assert dry.stdout.splitlines() == said and executed(home) == ["glue"]
+
+
+def test_a_new_character_is_not_compared_with_another(program: Program, home: Path) -> None:
+    program("run", "a.yaml")
+    (home / "b.yaml").write_text("name: yuki\nprompt: bye\n")
+    said = program("explain", "b.yaml").stdout.splitlines()
+    assert said == ["count       kept", "words       would run: nothing is kept of it", "glue        would run: nothing is kept of it"]
+    program("run", "b.yaml")
+    assert program("explain", "b.yaml", "--prompt", "hi").stdout.splitlines()[1] == "words       would run: prompt: 'bye' -> 'hi'"
 
 
 def test_what_is_no_longer_made_goes_and_what_the_user_put_there_stays(program: Program, home: Path) -> None:
@@ -192,6 +202,17 @@ def test_a_refused_backend_is_told_and_auto_goes_on(program: Program, home: Path
     chosen = json.loads((home / "outputs/mika/run.json").read_text())["stages"]["count"]["backends"]
     assert chosen == [{"capability": "writing", "name": "lead", "version": "1", "refused": {"gold": "NO_GOLD is set"}}]
     assert "gold refused: NO_GOLD is set" in (home / "outputs/mika/logs/count.log").read_text()
+
+
+def test_terms_of_a_backend_are_told_where_it_was_used_and_by_doctor(program: Program, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pen, "licence", "for schools only", raising=False)
+    monkeypatch.setattr(Pen, "version", lambda self: "18-carat")
+    assert program("run", "a.yaml").returncode == 0
+    (chosen,) = json.loads((home / "outputs/mika/run.json").read_text())["stages"]["count"]["backends"]
+    assert chosen["licence"] == "for schools only"
+    row = "<tr><td>gold</td><td>for schools only</td><td>18-carat</td></tr>"
+    assert row in (home / "outputs/mika/report.html").read_text()
+    assert "count, writing: lead (for schools only) (not gold (for schools only): NO_GOLD is set)" in program("doctor", NO_GOLD="1").stdout
 
 
 def test_the_users_own_files_take_the_place_of_a_stage(program: Program, home: Path) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.backends import licence
 from stages.artifacts.cameras import ring
 from stages.rendering import rasterizer_capability
 from stages.rendering.clip import to_clip, view_clip_matrices
 from stages.rendering.shading import basis, irradiance, lit, to_linear, to_srgb
 from stages.rendering.viewpoint import looking_at, turntable
-from third_party.nvdiffrast import NvdiffrastRasterizer
+from third_party.nvdiffrast import LICENCE, NvdiffrastRasterizer
 
 
 def test_clip_space_lands_on_the_cameras_pixels() -> None:
@@ -59,6 +60,7 @@ def test_srgb_round_trip() -> None:
 def test_rasterizers_are_chosen_in_order_and_say_why_not() -> None:
     choice = rasterizer_capability("auto")
     assert [b.name for b in choice.backends] == ["nvdiffrast", "cpu"]
+    assert [licence(b) for b in choice.backends] == [LICENCE, ""] and "non-commercial" in LICENCE
     assert choice.backends[1].probe() is None
     assert choice.backends[1].create().name == "cpu"
     reason = choice.backends[0].probe()

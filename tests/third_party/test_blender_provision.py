@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import MissingError
+from pipeline.errors import ConfigError, MissingError
 from third_party.blender import provision
 from third_party.blender.findings import blender_findings
 from third_party.blender.provision import BlenderProgram, find_blender
@@ -127,3 +127,22 @@ def test_setup_goes_on_without_blender_and_says_what_that_costs(monkeypatch: pyt
     said: list[str] = []
     program._setup(said.append, None)
     assert provided and "apt-get install" in said[-1] and "FBX" in said[-1]
+
+
+def test_setup_provides_blender_before_it_says_which_models_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import __main__ as program
+
+    done: list[str] = []
+
+    def lacks_models(recipe: object, profile: str | None, say: object) -> None:
+        done.append("models")
+        raise MissingError("6 models are not on this machine")
+
+    monkeypatch.setattr("pipeline.setup.provide", lacks_models)
+    monkeypatch.setattr(provision, "install", lambda say: done.append("blender"))
+    with pytest.raises(MissingError, match="6 models"):
+        program._setup(done.append, "sd15")
+    assert done == ["blender", "models"]
+    with pytest.raises(ConfigError, match="did you mean 'sd15'"):
+        program._setup(done.append, "sd51")
+    assert done == ["blender", "models"], "nothing is downloaded for a profile that there is not"

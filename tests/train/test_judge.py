@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from scripts.generator.attributes import DEFAULT
-from scripts.train.judge import POINTS, TARGETS, Judge, labels_of, locate, loss_of
+from scripts.train.judge import POINTS, TARGETS, Judge, labels_of, locate, loss_of, worn
 
 
 def test_a_peak_is_located_in_full_size_pixels() -> None:
@@ -46,3 +47,12 @@ def test_it_learns_a_picture_by_heart() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_worn_pictures_are_still_the_same_pictures() -> None:
+    x = torch.rand(4, 3, 192, 144) * 2 - 1
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        y = worn(x, rng)
+        assert y.shape == x.shape and not torch.equal(x, y)
+        assert (y - x).mean((1, 2, 3)).abs().max() < 0.25

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, MissingError
-from third_party import models
+from third_party import models, models_command
 
 
 def touch(folder: Path, files: list[str]) -> Path:
@@ -48,6 +48,16 @@ def test_a_wrong_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     touch(tmp_path / "sd15", list(models.registry()["sd15"].files))
     problems = models.verify("sd15")
     assert len(problems) == 3 and all("expected" in p and "fetch it again" in p for p in problems)
+
+
+@pytest.mark.parametrize("action", ["list", "licences"])
+def test_the_licences_of_models_and_of_programs_are_said(action: str) -> None:
+    said: list[str] = []
+    assert models_command.run(action, [], said.append) == 0
+    text = "\n".join(said)
+    assert re.search(r"nvdiffrast +Nvidia Source Code License .*non-commercial use only", text) and re.search("Blender +GPL-3.0-or-later", text)
+    for model in models.registry().values():
+        assert re.search(rf"^{model.name} .*{re.escape(model.licence)}", text, re.MULTILINE), model.name
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:

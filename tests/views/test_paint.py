@@ -46,7 +46,7 @@ def sample(settings: ViewsSettings, conditions: ConditionSet, folder: Path, chun
     networks = open_networks(
         models.locate(settings.model), [models.locate(c.model) for c in settings.controlnets], "cpu", torch.float32
     )
-    frames = _frames(settings, conditions, networks, frame_prompts(settings, conditions, networks, context.warn))
+    frames = _frames(settings, conditions, networks, frame_prompts(settings, conditions, models.locate(settings.model)))
     denoiser = make_denoiser(settings, networks, context)
     _remember_conditions(settings, conditions, denoiser.branches, context)
     noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
@@ -164,7 +164,7 @@ def test_models_enter_the_key_by_their_contents(settings: Build, model_folder: P
     assert len(whole.revision) == len(part.revision) == 64 and whole.revision != part.revision
     assert part.revision == models.folder_digest(model_folder / "controlnet-parts")
     assert json.dumps(whole.name) == json.dumps(model_folder.name)
-    assert STAGE.models(ViewsSettings(source="images", folder=model_folder)) == ()
+    assert not STAGE.models(ViewsSettings(source="images", folder=model_folder))
 
 
 def test_settings_refuse_contradictions(model_folder: Path) -> None:

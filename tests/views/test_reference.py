@@ -52,7 +52,7 @@ def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_sk
     )
     pipeline.set_progress_bar_config(disable=True)
     noise = frame_noise(7, places(conditions), latent_shape(conditions, networks))
-    prompts = frame_prompts(settings, conditions, networks, context.warn)
+    prompts = frame_prompts(settings, conditions, folder)
     expected = [
         pipeline(
             prompts[i], [torch.from_numpy(conditions.image(c.kind, name)).permute(2, 0, 1)[None] for c in controls],

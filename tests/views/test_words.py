@@ -64,6 +64,14 @@ def test_words_of_every_script_are_whole(folder: Path) -> None:
     assert unknown_words("girl’s twin_tails", folder) == ["girl's"]
 
 
+def test_symbols_are_named_and_commas_are_not(folder: Path) -> None:
+    assert unknown_words("girl \u2665, red hair! (twin_tails) \u300c\u2605\u300d\u3001<girl>", folder) == ["\u2665", "\u2605", "<", ">"]
+    heart, astronaut, thumb = "\u2764\ufe0f", "\U0001f469\u200d\U0001f680", "\U0001f44d\U0001f3fd"  # one sign each, of several code points
+    assert unknown_words(f"girl{heart}{astronaut}{thumb}{heart}", folder) == [heart, astronaut, thumb]
+    (notice,) = word_notices({"prompt": "girl \u2665"}, "embedded", folder)
+    assert notice.endswith("cannot paint: '\u2665'")
+
+
 def test_every_text_that_is_painted_is_asked(folder: Path) -> None:
     settings = ViewsSettings(
         prompt="girl, neon", prompt_prefix="cyberpunk armor", prompt_suffix={"back": "red view, neon"}, ring_suffix={"body": "full body"}

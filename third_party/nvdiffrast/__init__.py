@@ -24,7 +24,7 @@ class NvdiffrastRasterizer:
     def probe(self) -> str | None:
         """None if nvdiffrast is installed and a CUDA device is there. Torch is imported only if nvdiffrast is found."""
         if find_spec("nvdiffrast") is None:
-            return "nvdiffrast is not installed (NVIDIA, non-commercial licence; see github.com/NVlabs/nvdiffrast)"
+            return "nvdiffrast is not installed (see github.com/NVlabs/nvdiffrast)"
         import torch
 
         if not torch.cuda.is_available():

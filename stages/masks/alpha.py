@@ -1,0 +1,42 @@
+"""Whether pictures bring the alpha that cuts the figure out, or which of them do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.errors import MissingError
+from stages.artifacts.images import has_alpha
+from stages.artifacts.views import ViewSet
+from stages.masks.cutters import GroundedSam
+from stages.masks.settings import MasksSettings
+
+_OPAQUE = 0.99  # alpha above this everywhere was saved with the picture and cuts nothing out
+_NAMED = 5
+
+
+def cuts_out(image: np.ndarray) -> bool:
+    """Whether (H, W, 3|4) float sRGB has an alpha of its own that leaves something out."""
+    return image.shape[2] == 4 and bool(image[..., 3].min() <= _OPAQUE)
+
+
+def refuse(lacking: Sequence[str], of: int) -> None:
+    """Raises MissingError that names the pictures ``lacking`` alpha, of ``of``, if there are any."""
+    if not lacking:
+        return
+    more = "" if len(lacking) <= _NAMED else f" and {len(lacking) - _NAMED} more"
+    raise MissingError(
+        f"{len(lacking)} of {of} pictures have no alpha (or one that is opaque everywhere): {', '.join(lacking[:_NAMED])}{more}; and there is "
+        "neither a posed body nor a GroundingDINO and SAM to cut the figure out. Give pictures with the background transparent (RGBA), or "
+        "name masks.grounding_dino and masks.sam."
+    )
+
+
+def require_channel(views: ViewSet, settings: MasksSettings) -> None:
+    """What the headers of a user's pictures tell before anything runs: raises MissingError if some have no alpha, and nothing makes one.
+
+    An alpha that is opaque everywhere shows only when the pictures are read, in the stage.
+    """
+    if settings.backend == "silhouette" or settings.backend == "auto" and GroundedSam(settings).probe() is not None:
+        refuse([f.camera.name for f in views.frames if not has_alpha(f.image)], len(views.frames))

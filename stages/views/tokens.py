@@ -1,0 +1,84 @@
+"""How much of a text the text model reads, counted without it: CLIP's tokenizer from the model's own files, no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ArtifactError, MissingError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+PIECE = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"  # in the tokenizers' own dialect
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a text model reads: at most ``limit`` tokens, begin and end among them. ``count`` gives those of a text."""
+
+    limit: int
+    count: Callable[[str], int]
+
+    def fits(self, text: str) -> bool:
+        """Whether the text model reads all of ``text``."""
+        return self.count(text) <= self.limit
+
+
+def reader(model_folder: Path) -> Reader:
+    """The reader of a model in diffusers' layout. Raises MissingError if it has no tokenizer, ArtifactError if that is broken."""
+    folder = model_folder / "tokenizer"
+    limit = _json(folder / "tokenizer_config.json").get("model_max_length")
+    if not isinstance(limit, int):
+        raise ArtifactError(folder / "tokenizer_config.json", f"gives {limit!r} as model_max_length", "A number of tokens was expected.")
+    tokenizer = _tokenizer(folder)
+    return Reader(limit, lambda text: len(tokenizer.encode(text).ids) + 2)
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    """As ``transformers.CLIPTokenizer`` makes it, which takes nothing but words and merges from the files either."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+    words, merges = _words_and_merges(folder)
+    tokenizer = Tokenizer(models.BPE(words, merges, continuing_subword_prefix="", end_of_word_suffix="</w>", fuse_unk=False, unk_token=END))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PIECE), behavior="removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.add_special_tokens([START, END])
+    return tokenizer
+
+
+def _words_and_merges(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """From ``tokenizer.json`` or, as older models have them, ``vocab.json`` and ``merges.txt``."""
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        model = _json(path).get("model", {})
+        merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model.get("merges", [])]
+        return model.get("vocab", {}), [(first, second) for first, second in merges]
+    lines = _text(folder / "merges.txt").split("\n")
+    parted = (line.split() for line in lines if line.strip() and not line.startswith("#version"))
+    return _json(folder / "vocab.json"), [(first, second) for first, second in parted]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise ArtifactError(path, f"is not JSON ({error})", "A tokenizer in diffusers' layout was expected.") from error
+    if not isinstance(found, dict):
+        raise ArtifactError(path, "is not a JSON object", "A tokenizer in diffusers' layout was expected.")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MissingError(f"{path.parents[1]} is no Stable Diffusion model in diffusers' layout: it lacks tokenizer/{path.name}") from error
+    except UnicodeDecodeError as error:
+        raise ArtifactError(path, f"is not text ({error})", "A tokenizer in diffusers' layout was expected.") from error
