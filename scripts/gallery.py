@@ -30,7 +30,8 @@ HEADING = """# Twelve prompts
 Seed 0, default settings, the embedded profile, the first try of each, failures included: `python -m scripts.gallery` makes this page.
 Above, what the views stage painted; below, the exported GLB as Blender draws it, from eight sides and in three poses.
 """
-WITHHELD = {"shiro": "the white tank top was painted in the colour of skin; a character that was asked for dressed is not shown undressed"}
+UNDRESSED = "was painted in the colour of skin; a character that was asked for dressed is not shown undressed"
+WITHHELD = {"shiro": f"the white tank top {UNDRESSED}", "sora": f"the white sailor top, in part, {UNDRESSED}"}
 
 
 @dataclass(frozen=True)
