@@ -2,7 +2,8 @@
 
     python -m scripts.bench.views_cost --views 12 24 48 --steps 3
 
-Each number of views runs in a process of its own, whose peak resident memory is read at its end. The networks are those of
+Each number of views runs in a process of its own, whose peak resident memory is read at its end. Large blocks are given back to the system
+as they are freed (STEADY): left to itself glibc keeps some, which is a seventh of the peak more or less from one run to the next. The networks are those of
 ``--model`` (default: the embedded ones if they are here, else the same shapes with random weights: the cost is the same).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from stages.artifacts.images import write_png
 from stages.views.settings import ControlNetSettings, ViewsSettings
 
 WIDTH, HEIGHT = 288, 384
+STEADY = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 SEED = 0
 
 
@@ -129,7 +132,7 @@ def main() -> None:
             command = [sys.executable, "-m", "scripts.bench.views_cost", "--alone", "--model", str(model), "--views", str(views),
                        "--steps", str(options.steps), "--window", options.window, "--chunk", str(options.chunk),
                        "--threads", str(options.threads)]
-            rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
+            rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=STEADY).stdout.splitlines()[-1]))
             print(json.dumps(rows[-1]), flush=True)
         peaks = [row["peak_mb"] for row in rows]
         report({"machine": machine, "steps": options.steps, "runs": rows, "peak_memory_spread": round(max(peaks) / min(peaks) - 1, 4)}, options.json)

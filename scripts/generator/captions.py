@@ -134,11 +134,21 @@ def caption_and_said(attributes: Attributes, rng: np.random.Generator, azimuth_d
         if rng.random() < 0.5:
             keys.sort(key=lambda k: ("hair", "eyes", "skin", "top", "bottom", "legwear", "shoes", "accessory").index(k))
         text = ", ".join([subject, *(said[k] for k in keys)] if rng.random() < 0.9 else [said[k] for k in keys])
-    view = _one(rng, VIEWS[view_name(azimuth_deg)])
-    place = [_one(rng, RINGS[ring])] if rng.random() < (0.9 if ring == "head" else 0.5) else []
-    place += [view] if rng.random() < 0.92 else []
+    place = _place(rng, azimuth_deg, ring)
     tail = [_one(rng, STYLE_WORDS)] if rng.random() < 0.25 else []
     return ", ".join([*place, text, *tail] if rng.random() < 0.4 else [text, *tail, *place]), frozenset(said)
+
+
+def _place(rng: np.random.Generator, azimuth_deg: float, ring: str) -> list[str]:
+    """Words for the ring and the direction, most of the time."""
+    view = _one(rng, VIEWS[view_name(azimuth_deg)])
+    place = [_one(rng, RINGS[ring])] if rng.random() < (0.9 if ring == "head" else 0.5) else []
+    return [*place, view] if rng.random() < 0.92 else place
+
+
+def place_caption(rng: np.random.Generator, azimuth_deg: float, ring: str = "body") -> str:
+    """A caption that says from where a picture is seen and nothing of what the character looks like."""
+    return ", ".join([_one(rng, SUBJECTS), *_place(rng, azimuth_deg, ring)])
 
 
 def words_of(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
-from scripts.generator.captions import caption
+from scripts.generator.captions import caption, place_caption
 from scripts.train import architecture
 from scripts.train.autoencoder import to_tensor
 from scripts.train.condition import part_colors
@@ -79,15 +79,18 @@ class Source:
                 cache_latents(self.vae, self.scale, shard, self.cache, size)
                 self.ready[size].append((shard, np.load(latent_path(shard, self.cache, size), mmap_mode="r")))
 
-    def draw(self, size: str, groups: int, rng: np.random.Generator) -> Batch:
-        """``groups`` characters, all their views."""
+    def draw(self, size: str, groups: int, rng: np.random.Generator, told: bool = True) -> Batch:
+        """``groups`` characters, all their views; unless ``told``, only the first view's caption says what the character looks like."""
         latents, parts, texts = [], [], []
         for _ in range(groups):
             shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
             i = int(rng.integers(len(shard.attributes)))
             latents.append(cached[i])
             parts.append(shard.parts[i])
-            texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring) for v in shard.views[i]]
+            texts += [
+                caption(shard.attributes[i], rng, v.azimuth_deg, v.ring) if told or v is shard.views[i][0] else place_caption(rng, v.azimuth_deg, v.ring)
+                for v in shard.views[i]
+            ]
         texts = ["" if rng.random() < NO_TEXT else text for text in texts]
         return self.batch(np.concatenate(latents), np.concatenate(parts), texts, groups, size)
 

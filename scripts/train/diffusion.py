@@ -37,6 +37,7 @@ TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = {"half": 0.999, "full": 0.995}  # full size has few steps: a long memory would still be of half size at its end
 GROUPS = {"half": 2, "full": 1}
 NO_CONTROL, NO_WINDOW = 0.03, 0.25
+UNTOLD = 0.0  # share of the groups with a window of which only the first view is told what the character looks like
 LEAN = {"half": 1.5, "full": 1.2}  # of the timesteps to the noisy end
 
 
@@ -73,9 +74,10 @@ def noisy_first(count: int, steps: int, lean: float, rng: np.random.Generator) -
     return np.minimum((steps * (1 - u**lean)).astype(np.int64), steps - 1)
 
 
-def loss_of(nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, lean: float, rng: np.random.Generator) -> Tensor:
+def loss_of(
+    nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, lean: float, alone: bool, rng: np.random.Generator
+) -> Tensor:
     """v-prediction error; one timestep for each group, so that a window's frames are equally noisy."""
-    alone = rng.random() < NO_WINDOW
     begin(window, batch.groups, alone)
     per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), lean, rng))
     timesteps = per_group.repeat_interleave(VIEWS_PER_CHARACTER)
@@ -155,7 +157,7 @@ def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
 
 def train(
     data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, text: Path | None = None,
-    half_share: float = HALF_SIZE_SHARE, peak: float = PEAK_RATE, lean: float = LEAN["full"], seed: int = 0,
+    half_share: float = HALF_SIZE_SHARE, peak: float = PEAK_RATE, lean: float = LEAN["full"], untold: float = UNTOLD, seed: int = 0,
 ) -> None:  # fmt: skip
     """Run until ``minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
@@ -179,7 +181,9 @@ def train(
             source.refresh(size)
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * rate_at(peak, share, step)
-        loss = loss_of(nets, window, source.draw(size, GROUPS[size], rng), alphas, leans[size], rng)
+        alone = rng.random() < NO_WINDOW
+        batch = source.draw(size, GROUPS[size], rng, told=alone or rng.random() >= untold)
+        loss = loss_of(nets, window, batch, alphas, leans[size], alone, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
@@ -209,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("--half-share", type=float, default=HALF_SIZE_SHARE, help="share of the time at half size")
     parser.add_argument("--peak", type=float, default=PEAK_RATE, help="learning rate of the networks that paint")
     parser.add_argument("--lean", type=float, default=LEAN["full"], help="of the full-size timesteps to the noisy end; 1 is none")
+    parser.add_argument("--untold", type=float, default=UNTOLD, help="share of the groups of which only the first view is told about")
     o = parser.parse_args()
     torch.set_num_threads(2)
-    train(o.data, o.vae, o.out, o.minutes, o.start, o.text, o.half_share, o.peak, o.lean)
+    train(o.data, o.vae, o.out, o.minutes, o.start, o.text, o.half_share, o.peak, o.lean, o.untold)
