@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from pipeline.stage import NAME, NAME_LENGTH
+from pipeline.stage import NAME, NAME_LENGTH, not_blank
 
 MACHINE = ("profile", "device", "threads")  # never part of a key: how and where, not what
 
@@ -28,12 +28,5 @@ class RunSettings(BaseModel):
 class PromptedSettings(RunSettings):
     """What a recipe that starts from a text knows."""
 
-    prompt: str = Field(min_length=1, max_length=2000, description="What the character looks like, in plain words.")
+    prompt: Annotated[str, AfterValidator(not_blank)] = Field(min_length=1, max_length=2000, description="What the character looks like, in plain words.")
     negative_prompt: str = Field("", max_length=2000, description="What must not appear.")
-
-    @field_validator("prompt")
-    @classmethod
-    def _says_something(cls, prompt: str) -> str:
-        if not prompt.strip():
-            raise ValueError(f"expected text, got {prompt!r}, which is blank")
-        return prompt

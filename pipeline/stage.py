@@ -12,6 +12,13 @@ T = TypeVar("T")
 NAME, NAME_LENGTH = r"^\w[\w.-]*$", 80  # pattern of names of files and folders: nothing that leads out of where it is put
 
 
+def not_blank(text: str) -> str:
+    """A validator for texts that have to say something. Raises ValueError."""
+    if not text.strip():
+        raise ValueError(f"expected text, got {text!r}, which is blank")
+    return text
+
+
 @runtime_checkable
 class Artifact(Protocol):
     """A typed view of one committed folder. Opening is cheap; contents are read when asked for."""

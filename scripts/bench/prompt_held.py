@@ -4,8 +4,9 @@
 
 The 64 held-out characters, fronts as a run paints them (the front attends to nothing but itself, so it is painted alone),
 judged by a network trained on true renders; the same figures of true renders of these characters, in this pose, stand beside
-them: they are the most that can be asked for. Pose: share of the posed body that is covered in the raw picture (darker than white by 2 %; true white clothes are
-by 3 %), beside it the share of the background that is stained by as much, and body points found by the judge.
+them: they are the most that can be asked for. Pose: share of the posed body that is covered in the raw picture (darker than white
+by 2 %; true white clothes are by 3 %), beside it the share of the background that is stained by as much, and body points found by
+the judge.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A judge of painted pictures, trained on true renders: colours of hair, top and bottom, and 18 body points.
 
-    python -m scripts.train.judge --data runs/data --out third_party/embedded/judge --minutes 10
+    python -m scripts.train.judge --data runs/data --out scripts/bench/judge --minutes 5
 
 It sees half-size pictures of the body ring. Its own accuracy on held-out true renders is written beside its weights, because a
 figure that it gives is worth no more than that.

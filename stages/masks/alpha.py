@@ -10,10 +10,11 @@ from pipeline.errors import MissingError
 from stages.artifacts.images import has_alpha
 from stages.artifacts.views import ViewSet
 from stages.masks.cutters import GroundedSam
+from stages.masks.doubts import first_few
 from stages.masks.settings import MasksSettings
 
-_OPAQUE = 0.99  # alpha above this everywhere was saved with the picture and cuts nothing out
 _NAMED = 5
+_OPAQUE = 0.99  # alpha above this everywhere was saved with the picture and cuts nothing out
 
 
 def cuts_out(image: np.ndarray) -> bool:
@@ -25,9 +26,8 @@ def refuse(lacking: Sequence[str], of: int) -> None:
     """Raises MissingError that names the pictures ``lacking`` alpha, of ``of``, if there are any."""
     if not lacking:
         return
-    more = "" if len(lacking) <= _NAMED else f" and {len(lacking) - _NAMED} more"
     raise MissingError(
-        f"{len(lacking)} of {of} pictures have no alpha (or one that is opaque everywhere): {', '.join(lacking[:_NAMED])}{more}; and there is "
+        f"{len(lacking)} of {of} pictures have no alpha (or one that is opaque everywhere): {first_few(lacking, _NAMED)}; and there is "
         "neither a posed body nor a GroundingDINO and SAM to cut the figure out. Give pictures with the background transparent (RGBA), or "
         "name masks.grounding_dino and masks.sam."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stages.masks.settings import MasksSettings
@@ -26,7 +26,12 @@ def doubts(report: Mapping[str, Mapping[str, Any]], settings: MasksSettings) -> 
         yield f"SAM is not sure of its outline in {listed(unsure, len(report))} (its own estimate, below {_SURE_OUTLINE:g}); see whether these are cut out well"
 
 
-def listed(names: list[str], of: int) -> str:
-    """``2 of 32 frames: a, b``; of many the first few are named."""
-    more = "" if len(names) <= _NAMED else f" and {len(names) - _NAMED} more"
-    return f"{len(names)} of {of} frames: {', '.join(names[:_NAMED])}{more}"
+def listed(names: Sequence[str], of: int) -> str:
+    """``2 of 32 frames: a, b``."""
+    return f"{len(names)} of {of} frames: {first_few(names, _NAMED)}"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """``a, b``; of more than ``most`` the first and how many more."""
+    more = "" if len(names) <= most else f" and {len(names) - most} more"
+    return f"{', '.join(names[:most])}{more}"

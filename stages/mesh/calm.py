@@ -1,7 +1,8 @@
 """How calm the surface has to be: as calm as its views disagree.
 
 Views that one shape explains may shape the surface closely. Painted views contradict one another, and a surface that follows each of
-them crumples, in faces first. What the field could not explain of its own training views says which they are.
+them crumples, in faces first. What the field could not explain of its own training views says which they are. The figures below enter no
+key: whoever changes them raises the stage's version.
 """
 
 from __future__ import annotations

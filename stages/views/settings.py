@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, model_validator
+
+from pipeline.stage import not_blank
 
 
 class ViewSuffix(BaseModel):
@@ -60,7 +62,7 @@ class ViewsSettings(BaseModel):
         None,
         description="With `source: images`: a folder with transforms.json, or transforms_{train,val,test}.json, and the pictures.",
     )
-    prompt: str = Field("1girl", min_length=1, max_length=2000, description="What the character looks like (the run's prompt).")
+    prompt: Annotated[str, AfterValidator(not_blank)] = Field("1girl", min_length=1, max_length=2000, description="What the character looks like (the run's prompt).")
     negative_prompt: str = Field("", max_length=2000, description="What must not appear (the run's negative prompt).")
     seed: int = Field(0, ge=0, lt=2**31, description="The noise of a frame follows from it, its ring and its index alone.")
 
@@ -99,13 +101,6 @@ class ViewsSettings(BaseModel):
         0, ge=0, le=1000, json_schema_extra={"in_key": False},
         description="Frames that go through the network at once; sets the memory, not the result. 0 chooses by device: 4 on a CPU, 8 on a GPU.",
     )
-
-    @field_validator("prompt")
-    @classmethod
-    def _says_something(cls, prompt: str) -> str:
-        if not prompt.strip():
-            raise ValueError(f"expected text, got {prompt!r}, which is blank")
-        return prompt
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -10,9 +10,10 @@ import torch
 import trimesh
 
 from stages.artifacts.cameras import ring
+from stages.artifacts.views import ViewSet, write_view_set
 from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, tangents, vertex_normals
-from stages.mesh.observed import Observed, close_ups
+from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.overlap import unfolded
 from stages.mesh.paint import calmed, painted
 from stages.mesh.texels import texels_of
@@ -224,3 +225,13 @@ def test_close_ups_are_where_the_long_lenses_look() -> None:
     found = close_ups(v, [group(far), group(near)])
     assert found.any() and (v[found, 2] > 0).all()
     assert not close_ups(v, [group(far)]).any()
+
+
+def test_the_portrait_is_the_head_rings_front(tmp_path) -> None:
+    """Not the body's front, and none where the head ring's front was left out."""
+    cameras = [*ring("body", 4, np.zeros(3), 3.0, 0.0, 20.0, 16, 16), *ring("head", 4, np.zeros(3), 3.0, 0.0, 60.0, 16, 16)]
+    for left_out, expected in ((None, 4), ("head_00", None)):
+        shown = [c for c in cameras if c.name != left_out]
+        write_view_set(tmp_path, ((c, np.ones((16, 16, 4), np.float32)) for c in shown), [{"ring": c.name.split("_")[0]} for c in shown])
+        (group,) = observe(ViewSet.open(tmp_path))
+        assert group.portrait == expected
