@@ -51,6 +51,7 @@ ACCESSORY_NOUNS = {
     "headband": ("{c} headband", "{c} hairband"),
 }
 SKIN_WORDS = {"pale": ("pale skin", "fair skin", "light skin"), "tan": ("tan skin", "tanned skin"), "dark": ("dark skin", "dark skin")}
+SAYABLE = ("hair", "eyes", "skin", "top", "bottom", "legwear", "shoes", "accessory")
 SUBJECTS = ("1girl", "a girl", "anime girl", "girl", "a character", "an anime character", "a young woman")
 VIEWS = {
     "front": ("front view", "from the front", "facing viewer", "front"),
@@ -117,22 +118,26 @@ def _sentence(subject: str, said: dict[str, str], rng: np.random.Generator) -> s
     return f"{text}{_one(rng, (', wearing ', ' wearing ', ', she wears '))}{joined[1]}" if joined[1] else text
 
 
-def caption(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str = "body") -> str:
-    """A caption of the picture of ``attributes`` seen from ``azimuth_deg`` in the ``ring`` "body" or "head"."""
-    return caption_and_said(attributes, rng, azimuth_deg, ring)[0]
+def caption(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str = "body", hushed: frozenset[str] = frozenset()) -> str:
+    """A caption of the picture of ``attributes`` seen from ``azimuth_deg`` in the ``ring`` "body" or "head", silent about ``hushed``."""
+    return caption_and_said(attributes, rng, azimuth_deg, ring, hushed)[0]
 
 
-def caption_and_said(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str) -> tuple[str, frozenset[str]]:
-    """A caption, and what it speaks of: keys of ``phrases``."""
-    said = _kept(phrases(attributes, rng), attributes, rng)
+def caption_and_said(
+    attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str, hushed: frozenset[str] = frozenset()
+) -> tuple[str, frozenset[str]]:
+    """A caption, and what it speaks of: keys of ``phrases``, none of them in ``hushed``."""
+    said = {key: text for key, text in _kept(phrases(attributes, rng), attributes, rng).items() if key not in hushed}
     subject = _one(rng, SUBJECTS)
-    if rng.random() < 0.35:
+    if not said:
+        text = subject
+    elif rng.random() < 0.35:
         text = _sentence(subject, said, rng)
     else:
         keys = list(said)
         rng.shuffle(keys)
         if rng.random() < 0.5:
-            keys.sort(key=lambda k: ("hair", "eyes", "skin", "top", "bottom", "legwear", "shoes", "accessory").index(k))
+            keys.sort(key=lambda k: SAYABLE.index(k))
         text = ", ".join([subject, *(said[k] for k in keys)] if rng.random() < 0.9 else [said[k] for k in keys])
     place = _place(rng, azimuth_deg, ring)
     tail = [_one(rng, STYLE_WORDS)] if rng.random() < 0.25 else []
@@ -144,11 +149,6 @@ def _place(rng: np.random.Generator, azimuth_deg: float, ring: str) -> list[str]
     view = _one(rng, VIEWS[view_name(azimuth_deg)])
     place = [_one(rng, RINGS[ring])] if rng.random() < (0.9 if ring == "head" else 0.5) else []
     return [*place, view] if rng.random() < 0.92 else place
-
-
-def place_caption(rng: np.random.Generator, azimuth_deg: float, ring: str = "body") -> str:
-    """A caption that says from where a picture is seen and nothing of what the character looks like."""
-    return ", ".join([_one(rng, SUBJECTS), *_place(rng, azimuth_deg, ring)])
 
 
 def words_of(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
-from scripts.generator.captions import caption, place_caption
+from scripts.generator.captions import SAYABLE, caption
 from scripts.train import architecture
 from scripts.train.autoencoder import to_tensor
 from scripts.train.condition import part_colors
@@ -59,6 +59,7 @@ class Batch:
     tokens: Tensor
     picture: Tensor
     weight: Tensor
+    labels: np.ndarray
     groups: int
     size: str
 
@@ -79,18 +80,18 @@ class Source:
                 cache_latents(self.vae, self.scale, shard, self.cache, size)
                 self.ready[size].append((shard, np.load(latent_path(shard, self.cache, size), mmap_mode="r")))
 
-    def draw(self, size: str, groups: int, rng: np.random.Generator, told: bool = True) -> Batch:
-        """``groups`` characters, all their views; unless ``told``, only the first view's caption says what the character looks like."""
+    def draw(self, size: str, groups: int, rng: np.random.Generator, told: float | None = 1.0) -> Batch:
+        """``groups`` characters, all their views. Captions say the share ``told`` of what the characters look like, the same in all
+        views of one; None draws that share."""
         latents, parts, texts = [], [], []
         for _ in range(groups):
             shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
             i = int(rng.integers(len(shard.attributes)))
             latents.append(cached[i])
             parts.append(shard.parts[i])
-            texts += [
-                caption(shard.attributes[i], rng, v.azimuth_deg, v.ring) if told or v is shard.views[i][0] else place_caption(rng, v.azimuth_deg, v.ring)
-                for v in shard.views[i]
-            ]
+            share = rng.random() if told is None else told
+            hushed = frozenset(key for key in SAYABLE if rng.random() >= share)
+            texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring, hushed) for v in shard.views[i]]
         texts = ["" if rng.random() < NO_TEXT else text for text in texts]
         return self.batch(np.concatenate(latents), np.concatenate(parts), texts, groups, size)
 
@@ -99,7 +100,7 @@ class Source:
         z = torch.from_numpy(latents).float()
         labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
         picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
-        return Batch(z, tokenize(self.tokenizer, texts), picture, weight_of(labels), groups, size)
+        return Batch(z, tokenize(self.tokenizer, texts), picture, weight_of(labels), labels, groups, size)
 
 
 def weight_of(labels: np.ndarray) -> Tensor:

@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from scripts.generator.captions import vocabulary
 from scripts.train import architecture
 from scripts.train.autoencoder import restore as restore_autoencoder
 from scripts.train.batches import Batch, Source
+from scripts.train.correspondence import Correspondence
+from scripts.train.lessons import Lesson, draw_lesson, group_timesteps
 from scripts.train.shards import ALONE_WINDOWS, GROUP_WINDOWS, VIEWS_PER_CHARACTER
 from scripts.train.vocabulary import build_tokenizer
 from stages.views.attention import FrameWindow, install
@@ -33,11 +36,13 @@ from stages.views.windows import plan_chunks, repeat_windows
 
 HALF_SIZE_SHARE = 0.55  # of the time
 PEAK_RATE = 8e-4
+WINDOW_RATE = 2.0  # attention across views is learnt last
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = {"half": 0.999, "full": 0.995}  # full size has few steps: a long memory would still be of half size at its end
 GROUPS = {"half": 2, "full": 1}
-NO_CONTROL, NO_WINDOW = 0.03, 0.25
-UNTOLD = 0.0  # share of the groups with a window of which only the first view is told what the character looks like
+NO_CONTROL = 0.03
+LED = 0.0  # share of the groups with a window whose first view is the clearer, and untold what the character looks like
+CORRESPONDENCE = 0.1  # what that loss counts for
 LEAN = {"half": 1.5, "full": 1.2}  # of the timesteps to the noisy end
 
 
@@ -67,20 +72,12 @@ def begin(window: FrameWindow, groups: int, alone: bool) -> None:
     window.begin(plan_chunks(repeat_windows(windows, groups), groups * VIEWS_PER_CHARACTER)[0])
 
 
-def noisy_first(count: int, steps: int, lean: float, rng: np.random.Generator) -> np.ndarray:
-    """``count`` timesteps (int64), one from each of as many equal shares of a distribution that leans to the noisy end (at 1.5,
-    40 % of it is above 3/4 of ``steps``): what is decided there, colours and garments, is what a small network learns last."""
-    u = (rng.permutation(count) + rng.random(count)) / count
-    return np.minimum((steps * (1 - u**lean)).astype(np.int64), steps - 1)
-
-
 def loss_of(
-    nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, lean: float, alone: bool, rng: np.random.Generator
+    nets: Networks, window: FrameWindow, batch: Batch, alphas: Tensor, lean: float, lesson: Lesson, rng: np.random.Generator
 ) -> Tensor:
-    """v-prediction error; one timestep for each group, so that a window's frames are equally noisy."""
-    begin(window, batch.groups, alone)
-    per_group = torch.from_numpy(noisy_first(batch.groups, len(alphas), lean, rng))
-    timesteps = per_group.repeat_interleave(VIEWS_PER_CHARACTER)
+    """v-prediction error."""
+    begin(window, batch.groups, lesson.alone)
+    timesteps = torch.from_numpy(group_timesteps(batch.groups, len(alphas), lean, lesson.led, rng))
     a = alphas[timesteps].view(-1, 1, 1, 1)
     noise = torch.from_numpy(rng.standard_normal(batch.latents.shape, np.float32))
     noisy = a.sqrt() * batch.latents + (1 - a).sqrt() * noise
@@ -141,49 +138,97 @@ def restore(nets: Networks, average: Average, folder: Path, start: Path | None =
     return json.loads((folder / "state.json").read_text())
 
 
+@torch.no_grad()
+def soften(network: nn.Module, factor: float) -> None:
+    """Scale the logits of self-attention: sharp ones hardly see another frame's tokens, and so never learn to use them."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("attn1.to_q.weight"):
+            parameter *= factor
+
+
 def rate_at(peak: float, share: float, step: int) -> float:
     """Warm-up, level, cosine to 4 % over the last 45 % of the time, so that full size still learns fast."""
     fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (share - 0.55) / 0.45)))
     return peak * min(1.0, (step + 1) / 60) * max(0.04, fall)
 
 
-def optimizer_of(nets: Networks) -> torch.optim.Optimizer:
-    """AdamW in two groups; ``scale`` is a group's share of the rate."""
-    read = list(nets.text_encoder.parameters())
-    painted = [*nets.unet.parameters(), *nets.controlnet.parameters()]
-    groups = [{"params": painted, "scale": 1.0}, {"params": read, "scale": TEXT_RATE}]
+def optimizer_of(nets: Networks, listener: Correspondence) -> torch.optim.Optimizer:
+    """AdamW in three groups; ``scale`` is a group's share of the rate."""
+    scales: dict[float, list[nn.Parameter]] = {1.0: [], TEXT_RATE: [], WINDOW_RATE: []}
+    for name, parameter in nets.named_parameters():
+        scales[TEXT_RATE if name.startswith("text_encoder") else WINDOW_RATE if "unet" in name and ".attn1." in name else 1.0].append(parameter)
+    scales[1.0] += list(listener.parameters())
+    groups = [{"params": parameters, "scale": scale} for scale, parameters in scales.items()]
     return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2, foreach=True)
 
 
-def train(
-    data: Path, vae_folder: Path, out: Path, minutes: float, start: Path | None = None, text: Path | None = None,
-    half_share: float = HALF_SIZE_SHARE, peak: float = PEAK_RATE, lean: float = LEAN["full"], untold: float = UNTOLD, seed: int = 0,
-) -> None:  # fmt: skip
-    """Run until ``minutes`` of training are done, this run and earlier ones together."""
+@dataclass(frozen=True)
+class Plan:
+    """What a round of training is given; the command line explains each."""
+
+    data: Path
+    vae: Path
+    out: Path
+    minutes: float
+    start: Path | None
+    text: Path | None
+    half_share: float
+    peak: float
+    lean: float
+    led: float
+    soften: float
+
+    def size_at(self, share: float) -> str:
+        """half or full, at this share of the time."""
+        return "half" if share < self.half_share else "full"
+
+
+class Curve:
+    """Running means of the losses, by name."""
+
+    def __init__(self) -> None:
+        self.means: dict[str, float] = {}
+
+    def add(self, name: str, loss: Tensor) -> None:
+        """Take in one batch's loss."""
+        value = float(loss.detach())
+        self.means[name] = value + 0.98 * (self.means.get(name, value) - value)
+
+
+def train(plan: Plan, seed: int = 0) -> None:
+    """Run until ``plan.minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    scale = restore_autoencoder(vae, vae_folder)["scaling_factor"]
-    tokenizer = build_tokenizer(vocabulary(), out / "tokenizer")
+    scale = restore_autoencoder(vae, plan.vae)["scaling_factor"]
+    tokenizer = build_tokenizer(vocabulary(), plan.out / "tokenizer")
     nets = Networks(tokenizer).to(memory_format=torch.channels_last)
     average = Average(nets)
-    state = restore(nets, average, out, start, text)
+    state = restore(nets, average, plan.out, plan.start, plan.text)
+    if not state["pictures"]:
+        soften(nets.unet, plan.soften)
     rng = np.random.default_rng([seed, state["pictures"]])
-    window = install(nets.unet)
-    source = Source(data, out / "latents", vae, scale, tokenizer)
-    alphas = architecture.scheduler().alphas_cumprod
-    leans = LEAN | {"full": lean}
-    optimizer = optimizer_of(nets)
+    window, listener = install(nets.unet), Correspondence(nets.unet)
+    source = Source(plan.data, plan.out / "latents", vae, scale, tokenizer)
+    alphas, leans = architecture.scheduler().alphas_cumprod, LEAN | {"full": plan.lean}
+    optimizer, curve = optimizer_of(nets, listener), Curve()
     began = last_saved = time.monotonic()
-    before, step, running = state["done_s"], 0, 1.0
-    while (share := (before + time.monotonic() - began) / (60 * minutes)) < 1:
-        size = "half" if share < half_share else "full"
+    before, step = state["done_s"], 0
+    while (share := (before + time.monotonic() - began) / (60 * plan.minutes)) < 1:
+        size = plan.size_at(share)
         if step % 500 == 0 or not source.ready[size]:
             source.refresh(size)
         for group in optimizer.param_groups:
-            group["lr"] = group["scale"] * rate_at(peak, share, step)
-        alone = rng.random() < NO_WINDOW
-        batch = source.draw(size, GROUPS[size], rng, told=alone or rng.random() >= untold)
-        loss = loss_of(nets, window, batch, alphas, leans[size], alone, rng)
+            group["lr"] = group["scale"] * rate_at(plan.peak, share, step)
+        lesson = draw_lesson(plan.led, rng)
+        batch = source.draw(size, GROUPS[size], rng, lesson.told)
+        if lesson.asks_attention:
+            listener.listen(batch.labels, batch.latents, lesson.led)
+        loss = loss_of(nets, window, batch, alphas, leans[size], lesson, rng)
+        curve.add("loss_led" if lesson.led else "loss", loss)
+        if lesson.asks_attention:
+            heard = listener.loss()
+            curve.add("correspondence", heard)
+            loss = loss + CORRESPONDENCE * heard
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
@@ -191,15 +236,14 @@ def train(
         average.update(nets, EMA[size])
         step += 1
         state["pictures"] += GROUPS[size] * VIEWS_PER_CHARACTER
-        running = 0.99 * running + 0.01 * float(loss.detach())
         if time.monotonic() - last_saved > 120:
             last_saved = time.monotonic()
             state["done_s"] = before + last_saved - began
-            state["curve"].append({"s": round(state["done_s"]), "pictures": state["pictures"], "size": size, "loss": running})
+            state["curve"].append({"s": round(state["done_s"]), "pictures": state["pictures"], "size": size} | curve.means)
             print(json.dumps(state["curve"][-1]), flush=True)
-            save(nets, average, out, state)
+            save(nets, average, plan.out, state)
     state["done_s"] = before + time.monotonic() - began
-    save(nets, average, out, state)
+    save(nets, average, plan.out, state)
 
 
 if __name__ == "__main__":
@@ -213,7 +257,9 @@ if __name__ == "__main__":
     parser.add_argument("--half-share", type=float, default=HALF_SIZE_SHARE, help="share of the time at half size")
     parser.add_argument("--peak", type=float, default=PEAK_RATE, help="learning rate of the networks that paint")
     parser.add_argument("--lean", type=float, default=LEAN["full"], help="of the full-size timesteps to the noisy end; 1 is none")
-    parser.add_argument("--untold", type=float, default=UNTOLD, help="share of the groups of which only the first view is told about")
-    o = parser.parse_args()
-    torch.set_num_threads(2)
-    train(o.data, o.vae, o.out, o.minutes, o.start, o.text, o.half_share, o.peak, o.lean, o.untold)
+    parser.add_argument("--led", type=float, default=LED, help="share of the groups with a window of which only the first view is clear")
+    parser.add_argument("--soften", type=float, default=1.0, help="what the logits of self-attention are scaled by at the start")
+    parser.add_argument("--threads", type=int, default=2)
+    options = vars(parser.parse_args())
+    torch.set_num_threads(options.pop("threads"))
+    train(Plan(**options))

@@ -1,10 +1,11 @@
-"""Timesteps lean to the noisy end and are spread within a batch."""
+"""Timesteps lean to the noisy end and are spread within a batch; a leading view is clearer than the rest."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from scripts.train.diffusion import noisy_first
+from scripts.train.lessons import LEAD, draw_lesson, group_timesteps, noisy_first
+from scripts.train.shards import VIEWS_PER_CHARACTER
 
 
 def test_two_fifths_of_the_timesteps_lie_in_the_noisiest_quarter() -> None:
@@ -18,3 +19,25 @@ def test_each_batch_holds_one_of_each_share() -> None:
         t = np.sort(noisy_first(4, 1000, 1.5, np.random.default_rng(seed)))[::-1]
         edges = 1000 * (1 - (np.arange(5) / 4) ** 1.5)
         assert all(edges[k + 1] - 1 <= t[k] <= edges[k] for k in range(4))
+
+
+def test_all_views_of_a_group_are_as_noisy_unless_the_first_leads() -> None:
+    rng = np.random.default_rng(0)
+    level = group_timesteps(4, 1000, 1.5, False, rng).reshape(4, VIEWS_PER_CHARACTER)
+    assert (level == level[:, :1]).all() and len(np.unique(level)) > 1
+    led = np.concatenate([group_timesteps(4, 1000, 1.5, True, rng).reshape(4, VIEWS_PER_CHARACTER) for _ in range(100)])
+    assert (led[:, 1:] == led[:, 1:2]).all()
+    assert (led[:, 0] <= LEAD * led[:, 1]).all() and (led[:, 0] > 0.4 * led[:, 1]).any()
+
+
+def test_without_a_lead_captions_tell_everything() -> None:
+    lessons = [draw_lesson(0.0, np.random.default_rng(i)) for i in range(100)]
+    assert all(lesson.told == 1.0 and not lesson.led and not lesson.asks_attention for lesson in lessons)
+
+
+def test_led_views_are_told_nothing_and_ask_attention() -> None:
+    lessons = [draw_lesson(0.5, np.random.default_rng(i)) for i in range(400)]
+    led = [lesson for lesson in lessons if lesson.led]
+    assert 100 < len(led) < 200 and all(lesson.told == 0.0 and lesson.asks_attention and not lesson.alone for lesson in led)
+    assert not any(lesson.asks_attention for lesson in lessons if lesson.alone)
+    assert {lesson.told for lesson in lessons if not lesson.led} == {None, 1.0}
