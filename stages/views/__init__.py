@@ -59,7 +59,7 @@ def _notices(settings: ViewsSettings) -> Sequence[str]:
 
 STAGE = Stage(
     name="views",
-    version=1,
+    version=2,
     settings=ViewsSettings,
     inputs=ViewsInputs,
     output=ViewSet,

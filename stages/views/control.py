@@ -63,19 +63,28 @@ def _read(path: Path) -> Tensor:
     return load_file(path)["embedded"]
 
 
+@dataclass(frozen=True)
+class BranchInput:
+    """A ControlNet, its embedded pictures (batch, C, h, w), and where in the batch it speaks, (batch, 1, 1, 1), None: everywhere."""
+
+    branch: ControlBranch
+    embedded: Tensor
+    loud: Tensor | None = None
+
+
 def control_residuals(
-    branches: Sequence[tuple[ControlBranch, Tensor]], latents: Tensor, timestep: Tensor, text: Tensor, decay: float
+    inputs: Sequence[BranchInput], latents: Tensor, timestep: Tensor, text: Tensor, decay: float
 ) -> Residuals | None:
     """The weighted sum of all branches' residuals for a batch, or None without branches.
 
-    ``branches`` pair a ControlNet with its embedded pictures (batch, C, h, w). Residual i of n, the middle block's last, is
-    weighted with scale * decay^(n-1-i).
+    Residual i of n, the middle block's last, is weighted with scale * decay^(n-1-i).
     """
     total: list[Tensor] | None = None
-    for branch, embedded in branches:
-        down, middle = branch.network(latents, timestep, encoder_hidden_states=text, controlnet_cond=embedded, return_dict=False)
+    for given in inputs:
+        branch = given.branch
+        down, middle = branch.network(latents, timestep, encoder_hidden_states=text, controlnet_cond=given.embedded, return_dict=False)
         residuals = [*down, middle]
         weights = [branch.scale * decay ** (len(residuals) - 1 - i) for i in range(len(residuals))]
-        weighted = [r * w for r, w in zip(residuals, weights, strict=True)]
+        weighted = [r * w if given.loud is None else r * (w * given.loud) for r, w in zip(residuals, weights, strict=True)]
         total = weighted if total is None else [a + b for a, b in zip(total, weighted, strict=True)]
     return None if total is None else (total[:-1], total[-1])

@@ -1,7 +1,8 @@
 """The denoising of all frames together: chunk by chunk within a step, one network evaluation per frame and step.
 
-Within a step every frame sees its window's frames at the same noise level (Jacobi, not Gauss-Seidel), and the solver moves all
-frames at once after the last chunk. So the result does not depend on how the frames are cut.
+At a tick every frame sees its window's frames as they were when the tick began (Jacobi, not Gauss-Seidel), and the solvers move
+all frames at once after the last chunk. So the result does not depend on how the frames are cut. A tick is one step of all
+frames; if the first frame leads (strands.py), that of the others comes some ticks after its own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
-from stages.views.control import ControlBranch, control_residuals
+from stages.views.control import BranchInput, ControlBranch, control_residuals
 from stages.views.schedule import clean_estimate, history, restore
+from stages.views.strands import Strand, frames_begun, make_strands, ticks_of
 from stages.views.windows import ChunkPlan, Windows, plan_chunks
 
 STATE = "denoising.safetensors"
@@ -39,7 +41,8 @@ class Frames:
 
 @dataclass
 class Denoiser:
-    """Networks and weights of one sampling. ``evaluations`` counts frames that went through the UNet, both halves of guidance."""
+    """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest. ``evaluations`` counts
+    frames that went through the UNet, both halves of guidance."""
 
     unet: UNet2DConditionModel
     branches: Sequence[ControlBranch]
@@ -48,6 +51,7 @@ class Denoiser:
     guidance_scale: float
     residual_decay: float = 1.0
     controlnet_window: bool = False
+    lead: int = 0
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
 
@@ -61,30 +65,37 @@ class Denoiser:
         return 2 if self.guidance_scale > 1 else 1
 
     @torch.inference_mode()
-    def predict(self, frames: Frames, chunks: Sequence[ChunkPlan], latents: Tensor, step: int, advance: Callable[[], None]) -> Tensor:
-        """The networks' prediction (frames, 4, h, w), guided, float32, for all frames at ``step``."""
-        timestep = self.scheduler.timesteps[step]
-        speaking = [b for b in self.branches if b.speaks(step, len(self.scheduler.timesteps))]
+    def predict(
+        self, frames: Frames, strands: Sequence[Strand], latents: Tensor, chunk: int, tick: int, advance: Callable[[], None]
+    ) -> Tensor:
+        """The networks' prediction (frames, 4, h, w), guided, float32, for all frames that have begun by ``tick``."""
+        begun = frames_begun(strands, tick)
+        timesteps, steps = torch.zeros(begun, dtype=torch.int64), [0] * begun
+        noisy = latents[:begun].clone()
+        for strand in strands:
+            if strand.begun(tick):
+                rows = list(strand.rows)
+                timesteps[rows] = strand.timestep(tick).to(timesteps)
+                noisy[rows] = strand.scheduler.scale_model_input(noisy[rows], strand.timestep(tick))
+                for row in rows:
+                    steps[row] = strand.step(tick)
         parts = []
-        for plan in chunks:
+        for plan in plan_chunks(frames.windows[:begun], chunk):
             for window in self._windows:
                 window.begin(plan)
-            parts.append(self._chunk(frames, plan, latents, timestep, speaking))
+            parts.append(self._chunk(frames, plan, noisy, timesteps, steps))
             advance()
         return torch.cat(parts)
 
-    def _chunk(
-        self, frames: Frames, plan: ChunkPlan, latents: Tensor, timestep: Tensor, speaking: Sequence[ControlBranch]
-    ) -> Tensor:
+    def _chunk(self, frames: Frames, plan: ChunkPlan, latents: Tensor, timesteps: Tensor, steps: Sequence[int]) -> Tensor:
         rows = list(plan.frames)
-        noisy = self.scheduler.scale_model_input(latents[rows], timestep)
-        noisy = torch.cat([noisy] * self.copies).to(self.unet.device, self.unet.dtype)
+        noisy = torch.cat([latents[rows]] * self.copies).to(self.unet.device, self.unet.dtype)
+        timestep = timesteps[rows].repeat(self.copies).to(self.unet.device)
         prompts = [frames.prompt_rows[i] for i in rows]
         if self.copies == 2:
             prompts = [frames.negative_rows[i] for i in rows] + prompts
         text = frames.texts[prompts].to(self.unet.device, self.unet.dtype)
-        embedded = [(b, b.recall(self.checkpoint, [frames.names[i] for i in rows]).repeat(self.copies, 1, 1, 1)) for b in speaking]
-        residuals = control_residuals(embedded, noisy, timestep, text, self.residual_decay)
+        residuals = control_residuals(self._pictures(frames, rows, steps), noisy, timestep, text, self.residual_decay)
         down, middle = residuals if residuals else (None, None)
         prediction = self.unet(
             noisy, timestep, encoder_hidden_states=text, down_block_additional_residuals=down,
@@ -96,50 +107,83 @@ class Denoiser:
         without, guided = prediction.chunk(2)
         return without + self.guidance_scale * (guided - without)
 
+    def _pictures(self, frames: Frames, rows: Sequence[int], steps: Sequence[int]) -> list[BranchInput]:
+        """What the ControlNets that speak to any of the frames ``rows`` are fed."""
+        inputs = []
+        for branch in self.branches:
+            speaks = [branch.speaks(steps[i], len(self.scheduler.timesteps)) for i in rows]
+            if any(speaks):
+                embedded = branch.recall(self.checkpoint, [frames.names[i] for i in rows]).repeat(self.copies, 1, 1, 1)
+                loud = None if all(speaks) else torch.tensor(speaks * self.copies).to(embedded).view(-1, 1, 1, 1)
+                inputs.append(BranchInput(branch, embedded, loud))
+        return inputs
+
     def run(
         self, frames: Frames, noise: Tensor, chunk: int, advance: Callable[[], None], watched: Sequence[int] = (),
         watched_steps: Sequence[int] = (),
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """Latents of all frames, (frames, 4, h, w), and clean estimates of the ``watched`` frames at ``watched_steps``.
 
-        ``noise`` is unit normal. After each step everything is kept in the checkpoint, from which an interrupted run goes on
+        ``noise`` is unit normal. After each tick everything is kept in the checkpoint, from which an interrupted run goes on
         with the same bytes.
         """
-        chunks = plan_chunks(frames.windows, chunk)
+        strands = make_strands(self.scheduler, len(frames.names), self.lead)
         latents = noise * self.scheduler.init_noise_sigma
         first, glimpses = 0, {}
         saved = self.checkpoint.load(STATE, _read_state)
         if saved is not None:
             first, latents, glimpses, kept = saved
-            restore(self.scheduler, kept, first)
-        for step in range(first, len(self.scheduler.timesteps)):
-            prediction = self.predict(frames, chunks, latents, step, advance)
-            timestep = self.scheduler.timesteps[step]
-            if step in watched_steps:
-                rows = list(watched)
-                glimpses[step] = clean_estimate(self.scheduler, prediction[rows], timestep, latents[rows])
-            latents = self.scheduler.step(prediction, timestep, latents, return_dict=False)[0]
-            self.checkpoint.save(STATE, _state_writer(step + 1, latents, glimpses, history(self.scheduler)))
+            for strand, its in zip(strands, kept, strict=True):
+                restore(strand.scheduler, its, max(0, first - strand.delay))
+        for tick in range(first, ticks_of(strands)):
+            prediction = self.predict(frames, strands, latents, chunk, tick, advance)
+            latents = latents.clone()
+            for strand in strands:
+                if strand.works(tick):
+                    if strand.step(tick) in watched_steps:
+                        _glimpse(glimpses, strand, tick, prediction, latents, watched)
+                    rows = list(strand.rows)
+                    latents[rows] = strand.scheduler.step(prediction[rows], strand.timestep(tick), latents[rows], return_dict=False)[0]
+            self.checkpoint.save(STATE, _state_writer(tick + 1, latents, glimpses, [history(s.scheduler) for s in strands]))
         for window in self._windows:
             window.off()
         return latents, glimpses
 
-    def steps_done(self) -> int:
-        """Steps that an interrupted run has behind it."""
+    def chunks_at(self, frames: int, chunk: int) -> list[int]:
+        """How many chunks each tick works off."""
+        strands = make_strands(self.scheduler, frames, self.lead)
+        return [-(-frames_begun(strands, tick) // chunk) for tick in range(ticks_of(strands))]
+
+    def ticks_done(self) -> int:
+        """Ticks that an interrupted run has behind it."""
         saved = self.checkpoint.load(STATE, _read_state)
         return 0 if saved is None else saved[0]
 
 
-def _state_writer(step: int, latents: Tensor, glimpses: Mapping[int, Tensor], kept: Mapping[str, Tensor]) -> Callable[[Path], None]:
-    tensors = {"latents": latents} | {f"glimpse.{i}": g for i, g in glimpses.items()} | {f"history.{k}": v for k, v in kept.items()}
-    metadata = {"state": json.dumps({"step": step})}
+def _glimpse(
+    glimpses: dict[int, Tensor], strand: Strand, tick: int, prediction: Tensor, latents: Tensor, watched: Sequence[int]
+) -> None:
+    """Note the clean estimates of those ``watched`` frames that are in ``strand``, by its step."""
+    for place, row in enumerate(watched):
+        if row in strand.rows:
+            seen = glimpses.setdefault(strand.step(tick), torch.zeros(len(watched), *latents.shape[1:]))
+            seen[place] = clean_estimate(strand.scheduler, prediction[row], strand.timestep(tick), latents[row])
+
+
+def _state_writer(tick: int, latents: Tensor, glimpses: Mapping[int, Tensor], kept: Sequence[Mapping[str, Tensor]]) -> Callable[[Path], None]:
+    tensors = {"latents": latents} | {f"glimpse.{i}": g for i, g in glimpses.items()}
+    for strand, its in enumerate(kept):
+        tensors |= {f"history.{strand}.{k}": v for k, v in its.items()}
+    metadata = {"state": json.dumps({"tick": tick, "strands": len(kept)})}
     return lambda path: save_file({k: v.contiguous().clone() for k, v in tensors.items()}, path, metadata)
 
 
-def _read_state(path: Path) -> tuple[int, Tensor, dict[int, Tensor], dict[str, Tensor]]:
+def _read_state(path: Path) -> tuple[int, Tensor, dict[int, Tensor], list[dict[str, Tensor]]]:
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
-        step = json.loads(file.metadata()["state"])["step"]
+        state = json.loads(file.metadata()["state"])
     glimpses = {int(k.removeprefix("glimpse.")): v for k, v in tensors.items() if k.startswith("glimpse.")}
-    kept = {k.removeprefix("history."): v for k, v in tensors.items() if k.startswith("history.")}
-    return step, tensors["latents"], glimpses, kept
+    kept = [
+        {k.removeprefix(f"history.{i}."): v for k, v in tensors.items() if k.startswith(f"history.{i}.")} for i in range(state["strands"])
+    ]
+    return state["tick"], tensors["latents"], glimpses, kept

@@ -50,9 +50,9 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     _remember_conditions(settings, conditions, denoiser.branches, context)
     noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
     watched, watched_steps = _watched(conditions, settings.steps)
-    total = settings.steps * -(-len(frames.names) // chunk)
-    context.progress.start("denoising", total)
-    context.progress.advance(denoiser.steps_done() * (total // settings.steps))
+    chunks = denoiser.chunks_at(len(frames.names), chunk)
+    context.progress.start("denoising", sum(chunks))
+    context.progress.advance(sum(chunks[: denoiser.ticks_done()]))
     latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
     _write_description(settings, conditions, prompts, chunk, denoiser.copies, context.out)
     del denoiser
@@ -113,7 +113,7 @@ def make_denoiser(settings: ViewsSettings, networks: Networks, context: StageCon
     ]
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
-        settings.controlnet_window,
+        settings.controlnet_window, 0 if settings.window == "none" else settings.lead,
     )
 
 
@@ -187,7 +187,7 @@ def _write_description(
     folder = models.locate(settings.model)
     document = {
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
-        "guidance_scale": settings.guidance_scale, "window": settings.window, "chunk": chunk,
+        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead": settings.lead, "chunk": chunk,
         "evaluations_per_view_and_step": copies, "negative_prompt": settings.negative_prompt,
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),
         "prompts": dict(zip(conditions.names, prompts, strict=True)),

@@ -84,6 +84,11 @@ class ViewsSettings(BaseModel):
         "sliding",
         description="Frames that a frame's self-attention sees: first, previous and itself; only itself; all (memory grows with the views).",
     )
+    lead: int = Field(
+        8, ge=0, le=1000,
+        description="Steps by which the first frame is ahead of the rest, so that it decides what the words leave open and the others "
+        "find it decided; 0 keeps all frames equally noisy, as models want that were not trained for it.",
+    )
     controlnet_window: bool = Field(False, description="The ControlNets' self-attention sees the window too.")
     shared_noise: float = Field(
         0.0, ge=0, le=1, description="Share (of the variance) of the starting noise that all frames have in common."

@@ -1,0 +1,65 @@
+"""Frames that take their steps together: all at once, or the first frame some steps ahead of the rest.
+
+A first frame that is ahead is clearer than the frames that look at it. So it decides what the words leave open, and the others
+find it decided, where frames that are equally noisy decide each for itself. (One noise level for each frame: Chen et al. 2024,
+"Diffusion Forcing".)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers import SchedulerMixin
+from torch import Tensor
+
+CLEAN = 0  # the timestep of a frame that is done, for those that still look at it
+
+
+@dataclass
+class Strand:
+    """Frame numbers ``rows`` with a solver of their own, which begin ``delay`` ticks after the start."""
+
+    rows: tuple[int, ...]
+    delay: int
+    scheduler: SchedulerMixin
+
+    @property
+    def steps(self) -> int:
+        """How many it takes."""
+        return len(self.scheduler.timesteps)
+
+    def begun(self, tick: int) -> bool:
+        """Is it looked at by ``tick``?"""
+        return tick >= self.delay
+
+    def works(self, tick: int) -> bool:
+        """Does it take a step at ``tick``?"""
+        return self.delay <= tick < self.delay + self.steps
+
+    def step(self, tick: int) -> int:
+        """Number of its step at ``tick``, from 0; once it is done, the last."""
+        return min(tick - self.delay, self.steps - 1)
+
+    def timestep(self, tick: int) -> Tensor:
+        """The noise level that its frames have when ``tick`` begins."""
+        return self.scheduler.timesteps[tick - self.delay] if self.works(tick) else torch.tensor(CLEAN)
+
+
+def make_strands(scheduler: SchedulerMixin, frames: int, lead: int) -> tuple[Strand, ...]:
+    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead. ``scheduler`` must have its timesteps set."""
+    if lead == 0 or frames == 1:
+        return (Strand(tuple(range(frames)), 0, scheduler),)
+    return (Strand((0,), 0, scheduler), Strand(tuple(range(1, frames)), lead, copy.deepcopy(scheduler)))
+
+
+def ticks_of(strands: Sequence[Strand]) -> int:
+    """How many until all are done."""
+    return max(strand.delay + strand.steps for strand in strands)
+
+
+def frames_begun(strands: Sequence[Strand], tick: int) -> int:
+    """Frames that have begun by ``tick``: always the first ones."""
+    return sum(len(strand.rows) for strand in strands if strand.begun(tick))
