@@ -1,5 +1,9 @@
 """Do neighbouring views agree? Independent frames, sliding window, full attention and true renders, side by side.
 
+The window is for what the words leave open; so each character is painted twice, from a prompt that tells everything about it
+and from one that tells its hair alone. "even" is the sliding window with all frames equally noisy, "sliding" the default, in which the
+first frame leads.
+
     python -m scripts.bench.consistency --characters 2 --views 24 --json docs/benchmarks/consistency.json
 
 PSNR between a view and its neighbour warped through the posed body's surface at points that both see, on the figure only, and
@@ -18,16 +22,19 @@ from scipy import ndimage
 from scripts.bench.machine import described, report
 from scripts.bench.painted import conditions, paint, prompt_of
 from scripts.generator.assemble import build_character
+from scripts.generator.captions import SAYABLE
 from scripts.generator.draw import render
 from scripts.generator.split import HELD_OUT
 from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera
 from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.images import contact_sheet, write_png
 from stages.conditions.body import load_base_body
 from stages.rendering.zbuffer import rasterize
 
 DEPTH_TOLERANCE_M = 0.004
-SCHEMES = {"independent": "none", "sliding": "sliding", "full": "full"}
+SCHEMES = {"independent": {"window": "none"}, "even": {"lead": 0}, "sliding": {}, "full": {"window": "full"}}
+TOLD = {"everything": SAYABLE, "hair": ("hair",)}
 
 
 def surface_points(body: BodyModel, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +83,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=24)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--png", type=Path, help="a folder for the painted views")
     o = parser.parse_args()
     machine, rows = described(), []
     with tempfile.TemporaryDirectory() as name:
@@ -84,14 +92,18 @@ def main() -> None:
         for attributes in HELD_OUT[: o.characters]:
             character = build_character(attributes, load_base_body())
             row = {"true": agreement(given, [render(character, c)[0] for c in given.cameras])}
-            for label, window in SCHEMES.items():
-                views = paint(given, folder / label, prompt_of(attributes), steps=o.steps, window=window)
-                row[label] = agreement(given, [views.image(n) for n in views.names])
-                print(label, row[label], flush=True)
+            for told, about in TOLD.items():
+                for label, settings in SCHEMES.items():
+                    views = paint(given, folder / label, prompt_of(attributes, about=about), steps=o.steps, **settings)
+                    row[f"{told}: {label}"] = agreement(given, [views.image(n) for n in views.names])
+                    print(told, label, row[f"{told}: {label}"], flush=True)
+                    if o.png:
+                        sheet = [views.image(n) for n in views.names]
+                        write_png(o.png / f"{attributes.seed}_{told}_{label}.png", contact_sheet(sheet, columns=len(sheet)))
             rows.append(row)
     mean = {k: {f: float(np.mean([r[k][f] for r in rows])) for f in ("psnr", "gradient_energy")} for k in rows[0]}
-    for k in SCHEMES:
-        mean[k]["gradient_energy_of_true"] = mean[k]["gradient_energy"] / mean["true"]["gradient_energy"]
+    for scheme in mean.values():
+        scheme["gradient_energy_of_true"] = scheme["gradient_energy"] / mean["true"]["gradient_energy"]
     report({"machine": machine, "characters": o.characters, "views": o.views, "steps": o.steps, "mean": mean, "each": rows}, o.json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pipeline.runner import run_stage
 from scripts.generator.attributes import Attributes
-from scripts.generator.captions import phrases
+from scripts.generator.captions import SAYABLE, phrases
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.views import ViewSet
 from stages.conditions import STAGE as CONDITIONS
@@ -18,10 +19,10 @@ from stages.views import STAGE as VIEWS
 from stages.views.settings import ViewsSettings
 
 
-def prompt_of(attributes: Attributes, seed: int = 0) -> str:
-    """Everything that shows, said once, as tags."""
+def prompt_of(attributes: Attributes, seed: int = 0, about: Sequence[str] = SAYABLE) -> str:
+    """What shows ``about`` these (all: everything), said once, as tags."""
     said = phrases(attributes, np.random.default_rng([seed, attributes.seed]))
-    return ", ".join(["a girl", *(said[k] for k in said if k != "skin" or attributes.skin != "pale")])
+    return ", ".join(["a girl", *(said[k] for k in said if k in about and (k != "skin" or attributes.skin != "pale"))])
 
 
 def conditions(out: Path, body: int, head: int) -> ConditionSet:
