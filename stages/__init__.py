@@ -71,6 +71,10 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, s
         from stages.conditions.importing import importers
 
         yield "conditions", ("conditions", "body"), lambda: importers(conditions.body)
+    if views.reference is not None:
+        from stages.views.reference import open_reference
+
+        yield "views", ("views", "reference"), lambda: open_reference(views.reference)
     if views.folder is not None:
         from stages.masks.alpha import require_channel
         from stages.views.own import open_own

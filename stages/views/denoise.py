@@ -21,7 +21,7 @@ from torch import Tensor
 from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
-from stages.views.schedule import clean_estimate, history, restore
+from stages.views.schedule import clean_estimate, history, noised, restore
 from stages.views.strands import Strand, frames_begun, make_strands, ticks_of
 from stages.views.windows import ChunkPlan, Windows, plan_chunks
 
@@ -30,13 +30,15 @@ STATE = "denoising.safetensors"
 
 @dataclass(frozen=True)
 class Frames:
-    """What is painted: names, the rows of ``texts`` (texts, tokens, channels) that prompt and negative prompt of each frame take."""
+    """What is painted: names, the rows of ``texts`` (texts, tokens, channels) that prompt and negative prompt of each frame take,
+    and the latents (4, h, w) of the first frame if it is given."""
 
     names: Sequence[str]
     windows: Windows
     texts: Tensor
     prompt_rows: Sequence[int]
     negative_rows: Sequence[int]
+    given: Tensor | None = None
 
 
 @dataclass
@@ -66,7 +68,8 @@ class Denoiser:
 
     @torch.inference_mode()
     def predict(
-        self, frames: Frames, strands: Sequence[Strand], latents: Tensor, chunk: int, tick: int, advance: Callable[[], None]
+        self, frames: Frames, strands: Sequence[Strand], latents: Tensor, noise: Tensor, chunk: int, tick: int,
+        advance: Callable[[], None],
     ) -> Tensor:
         """The networks' prediction (frames, 4, h, w), guided, float32, for all frames that have begun by ``tick``."""
         begun = frames_begun(strands, tick)
@@ -76,6 +79,8 @@ class Denoiser:
             if strand.begun(tick):
                 rows = list(strand.rows)
                 timesteps[rows] = strand.timestep(tick).to(timesteps)
+                if strand.drowned(tick):
+                    noisy[rows] = noised(strand.scheduler, noisy[rows], noise[rows], strand.timestep(tick))
                 noisy[rows] = strand.scheduler.scale_model_input(noisy[rows], strand.timestep(tick))
                 for row in rows:
                     steps[row] = strand.step(tick)
@@ -127,8 +132,10 @@ class Denoiser:
         ``noise`` is unit normal. After each tick everything is kept in the checkpoint, from which an interrupted run goes on
         with the same bytes.
         """
-        strands = make_strands(self.scheduler, len(frames.names), self.lead)
+        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given is not None)
         latents = noise * self.scheduler.init_noise_sigma
+        if frames.given is not None:
+            latents[0] = frames.given
         first, glimpses = 0, {}
         saved = self.checkpoint.load(STATE, _read_state)
         if saved is not None:
@@ -136,7 +143,7 @@ class Denoiser:
             for strand, its in zip(strands, kept, strict=True):
                 restore(strand.scheduler, its, max(0, first - strand.delay))
         for tick in range(first, ticks_of(strands)):
-            prediction = self.predict(frames, strands, latents, chunk, tick, advance)
+            prediction = self.predict(frames, strands, latents, noise, chunk, tick, advance)
             latents = latents.clone()
             for strand in strands:
                 if strand.works(tick):
@@ -149,9 +156,9 @@ class Denoiser:
             window.off()
         return latents, glimpses
 
-    def chunks_at(self, frames: int, chunk: int) -> list[int]:
+    def chunks_at(self, frames: Frames, chunk: int) -> list[int]:
         """How many chunks each tick works off."""
-        strands = make_strands(self.scheduler, frames, self.lead)
+        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given is not None)
         return [-(-frames_begun(strands, tick) // chunk) for tick in range(ticks_of(strands))]
 
     def ticks_done(self) -> int:
@@ -166,7 +173,7 @@ def _glimpse(
     """Note the clean estimates of those ``watched`` frames that are in ``strand``, by its step."""
     for place, row in enumerate(watched):
         if row in strand.rows:
-            seen = glimpses.setdefault(strand.step(tick), torch.zeros(len(watched), *latents.shape[1:]))
+            seen = glimpses.setdefault(strand.step(tick), latents[list(watched)].clone())
             seen[place] = clean_estimate(strand.scheduler, prediction[row], strand.timestep(tick), latents[row])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
 from stages.views.notices import text_notices
 from stages.views.prompts import cut_prompt, frame_prompt
+from stages.views.reference import framed, open_reference
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
 from stages.views.text import embed
@@ -45,19 +47,22 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     )
     chunk = _chunk_size(settings, conditions, context)
     prompts = frame_prompts(settings, conditions, folder)
+    reference = _reference(settings, conditions)
     frames = _frames(settings, conditions, networks, prompts)
+    if reference is not None:
+        frames = dataclasses.replace(frames, given=encode(networks, reference))
     denoiser = make_denoiser(settings, networks, context)
     _remember_conditions(settings, conditions, denoiser.branches, context)
     noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
     watched, watched_steps = _watched(conditions, settings.steps)
-    chunks = denoiser.chunks_at(len(frames.names), chunk)
+    chunks = denoiser.chunks_at(frames, chunk)
     context.progress.start("denoising", sum(chunks))
     context.progress.advance(sum(chunks[: denoiser.ticks_done()]))
     latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
     _write_description(settings, conditions, prompts, chunk, denoiser.copies, context.out)
     del denoiser
     networks.keep_vae_only()
-    _write_pictures(latents, conditions, networks, context)
+    _write_pictures(latents, conditions, networks, reference, context)
     views = ViewSet.open(context.out)
     _write_preview(views, glimpses, networks, context.out / "preview")
     return views
@@ -126,6 +131,15 @@ def decode(networks: Networks, latents: Tensor) -> np.ndarray:
     return to_u8((picture.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
 
 
+def encode(networks: Networks, picture: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 sRGB picture -> (4, h, w) latents, float32 on the CPU: what ``decode`` undoes."""
+    config = networks.vae.config
+    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].to(networks.vae.device, networks.vae.dtype) / 127.5 - 1
+    with torch.inference_mode():
+        latents = networks.vae.encode(pixels).latent_dist.mode()[0].float().cpu()
+    return (latents - (config.shift_factor or 0.0)) * config.scaling_factor
+
+
 def _chunk_size(settings: ViewsSettings, conditions: ConditionSet, context: StageContext) -> int:
     """Frames per chunk; chosen once, so that a resumed run cuts as it began."""
     count = len(conditions.cameras)
@@ -171,11 +185,22 @@ def _watched(conditions: ConditionSet, steps: int) -> tuple[list[int], list[int]
     return list(dict.fromkeys(frames)), sorted({round(i * (steps - 1) / max(1, count - 1)) for i in range(count)})
 
 
-def _write_pictures(latents: Tensor, conditions: ConditionSet, networks: Networks, context: StageContext) -> None:
+def _reference(settings: ViewsSettings, conditions: ConditionSet) -> np.ndarray | None:
+    """The user's picture of the first frame, (H, W, 3) uint8."""
+    if settings.reference is None:
+        return None
+    first = conditions.cameras[0]
+    return framed(open_reference(settings.reference), first.width, first.height)
+
+
+def _write_pictures(
+    latents: Tensor, conditions: ConditionSet, networks: Networks, reference: np.ndarray | None, context: StageContext
+) -> None:
     context.progress.start("decoding", len(conditions.cameras))
     extras = []
-    for (ring, _), camera, latent in zip(places(conditions), conditions.cameras, latents, strict=True):
-        write_png(context.out / "images" / f"{camera.name}.png", decode(networks, latent))
+    for i, ((ring, _), camera, latent) in enumerate(zip(places(conditions), conditions.cameras, latents, strict=True)):
+        picture = reference if i == 0 and reference is not None else decode(networks, latent)
+        write_png(context.out / "images" / f"{camera.name}.png", picture)
         extras.append({"ring": ring, "azimuth_deg": round(camera.azimuth_deg, 9) % 360.0})
         context.progress.advance()
     write_view_cameras(context.out, conditions.cameras, extras)

@@ -71,3 +71,9 @@ def clean_estimate(scheduler: SchedulerMixin, prediction: Tensor, timestep: Tens
     if kind == "sample":
         return prediction
     return (latents - noise * prediction) / signal
+
+
+def noised(scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+    """Clean ``latents`` with as much of the unit ``noise`` on them as a frame has at ``timestep``."""
+    alpha_bar = scheduler.alphas_cumprod[int(timestep)].to(latents)
+    return alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, FilePath, model_validator
 
 from pipeline.stage import not_blank
 
@@ -89,6 +89,11 @@ class ViewsSettings(BaseModel):
         description="Steps by which the first frame is ahead of the rest, so that it decides what the words leave open and the others "
         "find it decided; 0 keeps all frames equally noisy, as models want that were not trained for it.",
     )
+    reference: FilePath | None = Field(
+        None,
+        description="A picture of the character's front: it is the first frame, as it is, and all others look at it. Best drawn over the "
+        "first condition picture; other shapes are scaled to fit. White, or transparent, where nothing is.",
+    )
     controlnet_window: bool = Field(False, description="The ControlNets' self-attention sees the window too.")
     shared_noise: float = Field(
         0.0, ge=0, le=1, description="Share (of the variance) of the starting noise that all frames have in common."
@@ -113,4 +118,6 @@ class ViewsSettings(BaseModel):
             raise ValueError("source: images needs a folder with pictures and cameras")
         if self.source == "diffusion" and self.folder is not None:
             raise ValueError("a folder is given, but source is diffusion; write source: images")
+        if self.reference is not None and self.window == "none":
+            raise ValueError("with window: none no frame looks at the reference; write window: sliding")
         return self

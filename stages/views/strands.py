@@ -20,11 +20,13 @@ CLEAN = 0  # the timestep of a frame that is done, for those that still look at 
 
 @dataclass
 class Strand:
-    """Frame numbers ``rows`` with a solver of their own, which begin ``delay`` ticks after the start."""
+    """Frame numbers ``rows`` with a solver of their own, which begin ``delay`` ticks after the start, or which are ``given``: clean
+    from the start, and looked at so, or without a delay as noisy as the rest."""
 
     rows: tuple[int, ...]
     delay: int
     scheduler: SchedulerMixin
+    given: bool = False
 
     @property
     def steps(self) -> int:
@@ -37,7 +39,11 @@ class Strand:
 
     def works(self, tick: int) -> bool:
         """Does it take a step at ``tick``?"""
-        return self.delay <= tick < self.delay + self.steps
+        return not self.given and self._under_way(tick)
+
+    def drowned(self, tick: int) -> bool:
+        """Is it given, and shown with noise on it at ``tick``?"""
+        return self.given and self._under_way(tick)
 
     def step(self, tick: int) -> int:
         """Number of its step at ``tick``, from 0; once it is done, the last."""
@@ -45,11 +51,17 @@ class Strand:
 
     def timestep(self, tick: int) -> Tensor:
         """The noise level that its frames have when ``tick`` begins."""
-        return self.scheduler.timesteps[tick - self.delay] if self.works(tick) else torch.tensor(CLEAN)
+        return self.scheduler.timesteps[tick - self.delay] if self._under_way(tick) else torch.tensor(CLEAN)
+
+    def _under_way(self, tick: int) -> bool:
+        return self.delay <= tick < self.delay + self.steps
 
 
-def make_strands(scheduler: SchedulerMixin, frames: int, lead: int) -> tuple[Strand, ...]:
-    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead. ``scheduler`` must have its timesteps set."""
+def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: bool = False) -> tuple[Strand, ...]:
+    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead, or ``given``. ``scheduler`` must have its timesteps set."""
+    if given:
+        first = Strand((0,), -len(scheduler.timesteps) if lead else 0, scheduler, given=True)
+        return (first, Strand(tuple(range(1, frames)), 0, copy.deepcopy(scheduler)))[: min(2, frames)]
     if lead == 0 or frames == 1:
         return (Strand(tuple(range(frames)), 0, scheduler),)
     return (Strand((0,), 0, scheduler), Strand(tuple(range(1, frames)), lead, copy.deepcopy(scheduler)))
