@@ -62,7 +62,7 @@ class ViewsSettings(BaseModel):
         None,
         description="With `source: images`: a folder with transforms.json, or transforms_{train,val,test}.json, and the pictures.",
     )
-    prompt: Annotated[str, AfterValidator(not_blank)] = Field("1girl", min_length=1, max_length=2000, description="What the character looks like (the run's prompt).")
+    prompt: Annotated[str, AfterValidator(not_blank)] = Field("1girl", min_length=1, max_length=2000, description="What the character looks like (the run's prompt). `(word:1.3)`, `(word)` and `[word]` weigh words; a bracket that is meant is written `\\(`.")
     negative_prompt: str = Field("", max_length=2000, description="What must not appear (the run's negative prompt).")
     seed: int = Field(0, ge=0, lt=2**31, description="The noise of a frame follows from it, its ring and its index alone.")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ArtifactError, MissingError
+from stages.views.emphasis import spans
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -36,7 +37,7 @@ def reader(model_folder: Path) -> Reader:
     if not isinstance(limit, int):
         raise ArtifactError(folder / "tokenizer_config.json", f"gives {limit!r} as model_max_length", "A number of tokens was expected.")
     tokenizer = _tokenizer(folder)
-    return Reader(limit, lambda text: len(tokenizer.encode(text).ids) + 2)
+    return Reader(limit, lambda text: sum(len(tokenizer.encode(span.text).ids) for span in spans(text)) + 2)
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.errors import ArtifactError
+from stages.views.emphasis import plain
 from stages.views.settings import ViewsSettings
 
 WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")  # of any script; an underscore parts words, as the tokenizer does
@@ -41,7 +42,7 @@ def unknown_words(prompt: str, model_folder: Path) -> list[str]:
         return []
     parts = frozenset(part for word in learnt for part in re.split("[-']", word))
     known = lambda word: word in learnt or all(part in parts for part in re.split("[-']", word))  # noqa: E731
-    text = unicodedata.normalize("NFC", prompt).replace("’", "'").lower()
+    text = unicodedata.normalize("NFC", plain(prompt)).replace("’", "'").lower()
     return list(dict.fromkeys(word for word in _words_and_symbols(text) if not known(word)))
 
 

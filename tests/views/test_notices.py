@@ -17,6 +17,7 @@ from pipeline.errors import ArtifactError, MissingError
 from pipeline.runner import run_stage
 from stages.artifacts.conditions import ConditionSet
 from stages.views import STAGE, ViewsInputs
+from stages.views.emphasis import plain
 from stages.views.notices import text_notices
 from stages.views.paint import frame_prompts
 from stages.views.prompts import cut_prompt, every_prompt
@@ -45,7 +46,7 @@ def test_tokens_are_counted_as_the_tokenizer_does(older: bool, tmp_path: Path) -
     read = reader(tmp_path)
     assert read.limit == tokenizer.model_max_length
     for text in (*TEXTS, LONG):
-        assert read.count(text) == len(tokenizer(text).input_ids), text
+        assert read.count(text) == len(tokenizer(plain(text)).input_ids), text
 
 
 def test_counting_loads_no_network_library() -> None:
