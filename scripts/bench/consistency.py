@@ -1,8 +1,7 @@
 """Do neighbouring views agree? Independent frames, sliding window, full attention and true renders, side by side.
 
 The window is for what the words leave open; so each character is painted twice, from a prompt that tells everything about it
-and from one that tells its hair alone. "even" is the sliding window with all frames equally noisy, "sliding" the default, in which the
-first frame leads.
+and from one that tells its hair alone. "sliding" has all frames equally noisy; in "led" the first frame is half of the steps ahead.
 
     python -m scripts.bench.consistency --characters 2 --views 24 --json docs/benchmarks/consistency.json
 
@@ -33,7 +32,7 @@ from stages.conditions.body import load_base_body
 from stages.rendering.zbuffer import rasterize
 
 DEPTH_TOLERANCE_M = 0.004
-SCHEMES = {"independent": {"window": "none"}, "even": {"lead": 0}, "sliding": {}, "full": {"window": "full"}}
+SCHEMES = {"independent": {"window": "none"}, "sliding": {"lead": 0.0}, "led": {"lead": 0.5}, "full": {"window": "full", "lead": 0.0}}
 TOLD = {"everything": SAYABLE, "hair": ("hair",)}
 
 

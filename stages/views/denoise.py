@@ -1,4 +1,5 @@
-"""The denoising of all frames together: chunk by chunk within a step, one network evaluation per frame and step.
+"""The denoising of all frames together: chunk by chunk within a step, one network evaluation per frame and step (and some more of a
+first frame that leads, when it is done and the others still look at it).
 
 At a tick every frame sees its window's frames as they were when the tick began (Jacobi, not Gauss-Seidel), and the solvers move
 all frames at once after the last chunk. So the result does not depend on how the frames are cut. A tick is one step of all
@@ -22,7 +23,7 @@ from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
 from stages.views.schedule import clean_estimate, history, noised, restore
-from stages.views.strands import Strand, frames_begun, make_strands, ticks_of
+from stages.views.strands import Strand, frames_begun, make_strands, ticks_of, windows_at
 from stages.views.windows import ChunkPlan, Windows, plan_chunks
 
 STATE = "denoising.safetensors"
@@ -66,6 +67,11 @@ class Denoiser:
         """2 with guidance, else 1."""
         return 2 if self.guidance_scale > 1 else 1
 
+    @property
+    def steps(self) -> int:
+        """How many each frame takes."""
+        return len(self.scheduler.timesteps)
+
     @torch.inference_mode()
     def predict(
         self, frames: Frames, strands: Sequence[Strand], latents: Tensor, noise: Tensor, chunk: int, tick: int,
@@ -84,15 +90,18 @@ class Denoiser:
                 noisy[rows] = strand.scheduler.scale_model_input(noisy[rows], strand.timestep(tick))
                 for row in rows:
                     steps[row] = strand.step(tick)
+        speaking = [b for b in self.branches if any(b.speaks(step, self.steps) for step in set(steps))]
         parts = []
-        for plan in plan_chunks(frames.windows[:begun], chunk):
+        for plan in plan_chunks(windows_at(frames.windows, begun), chunk):
             for window in self._windows:
                 window.begin(plan)
-            parts.append(self._chunk(frames, plan, noisy, timesteps, steps))
+            parts.append(self._chunk(frames, plan, noisy, timesteps, self._pictures(speaking, frames, plan.frames, steps)))
             advance()
         return torch.cat(parts)
 
-    def _chunk(self, frames: Frames, plan: ChunkPlan, latents: Tensor, timesteps: Tensor, steps: Sequence[int]) -> Tensor:
+    def _chunk(
+        self, frames: Frames, plan: ChunkPlan, latents: Tensor, timesteps: Tensor, pictures: Sequence[BranchInput]
+    ) -> Tensor:
         rows = list(plan.frames)
         noisy = torch.cat([latents[rows]] * self.copies).to(self.unet.device, self.unet.dtype)
         timestep = timesteps[rows].repeat(self.copies).to(self.unet.device)
@@ -100,7 +109,7 @@ class Denoiser:
         if self.copies == 2:
             prompts = [frames.negative_rows[i] for i in rows] + prompts
         text = frames.texts[prompts].to(self.unet.device, self.unet.dtype)
-        residuals = control_residuals(self._pictures(frames, rows, steps), noisy, timestep, text, self.residual_decay)
+        residuals = control_residuals(pictures, noisy, timestep, text, self.residual_decay)
         down, middle = residuals if residuals else (None, None)
         prediction = self.unet(
             noisy, timestep, encoder_hidden_states=text, down_block_additional_residuals=down,
@@ -112,15 +121,16 @@ class Denoiser:
         without, guided = prediction.chunk(2)
         return without + self.guidance_scale * (guided - without)
 
-    def _pictures(self, frames: Frames, rows: Sequence[int], steps: Sequence[int]) -> list[BranchInput]:
-        """What the ControlNets that speak to any of the frames ``rows`` are fed."""
+    def _pictures(
+        self, speaking: Sequence[ControlBranch], frames: Frames, rows: Sequence[int], steps: Sequence[int]
+    ) -> list[BranchInput]:
+        """What the ControlNets that speak at this tick are fed for the frames ``rows``; each frame hears them in its own step."""
         inputs = []
-        for branch in self.branches:
-            speaks = [branch.speaks(steps[i], len(self.scheduler.timesteps)) for i in rows]
-            if any(speaks):
-                embedded = branch.recall(self.checkpoint, [frames.names[i] for i in rows]).repeat(self.copies, 1, 1, 1)
-                loud = None if all(speaks) else torch.tensor(speaks * self.copies).to(embedded).view(-1, 1, 1, 1)
-                inputs.append(BranchInput(branch, embedded, loud))
+        for branch in speaking:
+            hears = [branch.speaks(steps[i], self.steps) for i in rows]
+            embedded = branch.recall(self.checkpoint, [frames.names[i] for i in rows]).repeat(self.copies, 1, 1, 1)
+            loud = None if all(hears) else torch.tensor(hears * self.copies).to(embedded).view(-1, 1, 1, 1)
+            inputs.append(BranchInput(branch, embedded, loud))
         return inputs
 
     def run(
@@ -160,6 +170,10 @@ class Denoiser:
         """How many chunks each tick works off."""
         strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given is not None)
         return [-(-frames_begun(strands, tick) // chunk) for tick in range(ticks_of(strands))]
+
+    def evaluations_each(self, frames: Frames) -> float:
+        """Network evaluations for each frame and step, both halves of guidance, of a whole run."""
+        return self.copies * sum(self.chunks_at(frames, 1)) / (len(frames.names) * self.steps)
 
     def ticks_done(self) -> int:
         """Ticks that an interrupted run has behind it."""

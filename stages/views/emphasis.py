@@ -12,6 +12,8 @@ from dataclasses import dataclass
 STEP = 1.1
 _PIECE = re.compile(r"\\[()\[\]\\]|[()\[\]]|:\s*(?P<weight>\d+(?:\.\d*)?|\.\d+)\s*\)|[^\\()\[\]:]+|.", re.DOTALL)
 
+_BRACKET = re.compile(r"[\\()\[\]]")
+
 
 @dataclass(frozen=True)
 class Span:
@@ -52,6 +54,27 @@ def spans(prompt: str) -> list[Span]:
 def plain(prompt: str) -> str:
     """``prompt`` without its brackets and weights."""
     return "".join(span.text for span in spans(prompt))
+
+
+def rewritten(prompt: str) -> str:
+    """``prompt`` with every bracket closed, so that what is put behind it weighs 1; as it is if it has none."""
+    return "".join(map(_written, spans(prompt))) if _BRACKET.search(prompt) else prompt
+
+
+def beginning(prompt: str, words: int) -> tuple[str, str]:
+    """The first ``words`` words of ``prompt`` with their weights, and the rest without."""
+    text = plain(prompt)
+    ends = [0, *(word.end() for word in re.finditer(r"\S+", text))]
+    end, at, kept = ends[min(words, len(ends) - 1)], 0, []
+    for span in spans(prompt):
+        kept.append(Span(span.text[: max(0, end - at)], span.weight))
+        at += len(span.text)
+    return "".join(_written(span) for span in kept if span.text), text[end:].strip()
+
+
+def _written(span: Span) -> str:
+    text = _BRACKET.sub(r"\\\g<0>", span.text)
+    return text if span.weight == 1 else f"({text}:{span.weight:g})"
 
 
 def _joined(texts: list[str], weights: list[float]) -> list[Span]:

@@ -59,7 +59,7 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     context.progress.start("denoising", sum(chunks))
     context.progress.advance(sum(chunks[: denoiser.ticks_done()]))
     latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
-    _write_description(settings, conditions, prompts, chunk, denoiser.copies, context.out)
+    _write_description(settings, conditions, prompts, chunk, denoiser, frames, context.out)
     del denoiser
     networks.keep_vae_only()
     _write_pictures(latents, conditions, networks, reference, context)
@@ -118,7 +118,7 @@ def make_denoiser(settings: ViewsSettings, networks: Networks, context: StageCon
     ]
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
-        settings.controlnet_window, 0 if settings.window == "none" else settings.lead,
+        settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
     )
 
 
@@ -207,13 +207,14 @@ def _write_pictures(
 
 
 def _write_description(
-    settings: ViewsSettings, conditions: ConditionSet, prompts: Sequence[str], chunk: int, copies: int, out: Path
+    settings: ViewsSettings, conditions: ConditionSet, prompts: Sequence[str], chunk: int, denoiser: Denoiser, frames: Frames, out: Path
 ) -> None:
     folder = models.locate(settings.model)
     document = {
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
-        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead": settings.lead, "chunk": chunk,
-        "evaluations_per_view_and_step": copies, "negative_prompt": settings.negative_prompt,
+        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "chunk": chunk,
+        "reference": settings.reference.name if settings.reference else None,
+        "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4), "negative_prompt": settings.negative_prompt,
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),
         "prompts": dict(zip(conditions.names, prompts, strict=True)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from stages.views.emphasis import beginning, plain, rewritten
 from stages.views.settings import RingSuffix, ViewsSettings
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ def frame_prompt(settings: ViewsSettings, ring: str, azimuth_deg: float, prompt:
         getattr(settings.ring_suffix, ring, ""),
         getattr(settings.prompt_suffix, view_of(azimuth_deg)),
     )
-    return ", ".join(part.strip().strip(",") for part in words if part.strip(" ,"))
+    return ", ".join(rewritten(part.strip().strip(",")) for part in words if part.strip(" ,"))
 
 
 def every_prompt(settings: ViewsSettings, prompt: str) -> Iterator[str]:
@@ -48,9 +49,9 @@ def fitted(prompt: str, whole: Callable[[str], T], fits: Callable[[T], bool]) ->
 
     So a long prompt loses its last words and not the ones that name the view. The first word stays, fit or not.
     """
-    words = prompt.split()
-    for kept in range(len(words), 0, -1):
-        text = " ".join(words[:kept])
+    words = len(plain(prompt).split())
+    for kept in range(words, 0, -1):
+        text, lost = beginning(prompt, kept)
         if fits(whole(text)):
-            return text, " ".join(words[kept:])
-    return words[0] if words else "", " ".join(words[1:])
+            return text, lost
+    return beginning(prompt, 1)

@@ -1,6 +1,6 @@
 """Solvers of the denoising, and what they remember between steps.
 
-All frames take a step together, as one batch, after every chunk was evaluated: so the solvers' history is per frame.
+All frames of a solver take a step together, as one batch, after every chunk was evaluated: so its history is per frame.
 DPM-Solver++ (2M): Lu et al. 2022; UniPC: Zhao et al. 2023; DDIM: Song et al. 2021; sigmas: Karras et al. 2022, eq. 5.
 """
 

@@ -84,10 +84,10 @@ class ViewsSettings(BaseModel):
         "sliding",
         description="Frames that a frame's self-attention sees: first, previous and itself; only itself; all (memory grows with the views).",
     )
-    lead: int = Field(
-        8, ge=0, le=1000,
-        description="Steps by which the first frame is ahead of the rest, so that it decides what the words leave open and the others "
-        "find it decided; 0 keeps all frames equally noisy, as models want that were not trained for it.",
+    lead: float = Field(
+        0.0, ge=0, le=1,
+        description="Share of the steps by which the first frame is ahead of the rest, so that it decides what the words leave open and "
+        "the others find it decided. At 0 all frames are equally noisy, as models want that were not trained for it.",
     )
     reference: FilePath | None = Field(
         None,
@@ -118,6 +118,8 @@ class ViewsSettings(BaseModel):
             raise ValueError("source: images needs a folder with pictures and cameras")
         if self.source == "diffusion" and self.folder is not None:
             raise ValueError("a folder is given, but source is diffusion; write source: images")
+        if self.source == "images" and self.reference is not None:
+            raise ValueError("a reference is given, but source is images, and nothing is painted; write source: diffusion")
         if self.reference is not None and self.window == "none":
             raise ValueError("with window: none no frame looks at the reference; write window: sliding")
         return self

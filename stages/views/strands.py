@@ -15,6 +15,8 @@ import torch
 from diffusers import SchedulerMixin
 from torch import Tensor
 
+from stages.views.windows import Windows
+
 CLEAN = 0  # the timestep of a frame that is done, for those that still look at it
 
 
@@ -62,6 +64,7 @@ def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: bool 
     if given:
         first = Strand((0,), -len(scheduler.timesteps) if lead else 0, scheduler, given=True)
         return (first, Strand(tuple(range(1, frames)), 0, copy.deepcopy(scheduler)))[: min(2, frames)]
+    lead = min(lead, len(scheduler.timesteps))
     if lead == 0 or frames == 1:
         return (Strand(tuple(range(frames)), 0, scheduler),)
     return (Strand((0,), 0, scheduler), Strand(tuple(range(1, frames)), lead, copy.deepcopy(scheduler)))
@@ -70,6 +73,11 @@ def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: bool 
 def ticks_of(strands: Sequence[Strand]) -> int:
     """How many until all are done."""
     return max(strand.delay + strand.steps for strand in strands)
+
+
+def windows_at(windows: Windows, begun: int) -> Windows:
+    """Whom the first ``begun`` frames can look at: those of their window that have begun."""
+    return tuple(tuple(frame for frame in window if frame < begun) for window in windows[:begun])
 
 
 def frames_begun(strands: Sequence[Strand], tick: int) -> int:

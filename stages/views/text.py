@@ -22,7 +22,8 @@ def embed(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: Sequence
     if (weights == 1).all():
         return states
     none = _states(text_encoder, _tokens_and_weights(tokenizer, [""])[0], clip_skip)
-    return torch.where(weights[..., None] == 1, states, none + weights[..., None].to(states) * (states - none))
+    weight = weights[..., None].to(states)
+    return torch.where(weight == 1, states, none + weight * (states - none))
 
 
 def _states(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -> Tensor:

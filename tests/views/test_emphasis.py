@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from stages.views.emphasis import Span, plain, spans
+from stages.views.emphasis import Span, beginning, plain, rewritten, spans
 from stages.views.notices import text_notices
 from stages.views.settings import ViewsSettings
 from stages.views.text import embed
@@ -37,6 +37,25 @@ from stages.views.tokens import reader
 def test_brackets_are_read_as_artists_write_them(prompt: str, expected: list[tuple[str, float]]) -> None:
     assert spans(prompt) == [Span(*pair) for pair in expected]
     assert plain(prompt) == "".join(text for text, _ in expected)
+
+
+def test_what_is_put_behind_an_open_bracket_weighs_one() -> None:
+    assert rewritten("a girl, red hair :)") == "a girl, red hair :\\)"
+    assert spans(rewritten("((red hair") + ", front view") == [Span("red hair", 1.21), Span(", front view", 1.0)]
+    assert rewritten("a girl") == "a girl"
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "lost"),
+    [
+        (1, "a", "girl, long red ribbon, white dress"),
+        (3, "a girl, (long:1.4)", "red ribbon, white dress"),
+        (6, "a girl, (long red ribbon, white:1.4)", "dress"),
+        (9, "a girl, (long red ribbon, white dress:1.4)", ""),
+    ],
+)
+def test_a_cut_prompt_keeps_its_weights(words: int, kept: str, lost: str) -> None:
+    assert beginning("a girl, (long red ribbon, white dress:1.4)", words) == (kept, lost)
 
 
 @pytest.fixture

@@ -70,18 +70,35 @@ def test_final_latents_are_the_same_for_every_chunk_size(
 def test_a_leading_frame_paints_as_it_would_alone_and_the_others_follow(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
     """For every chunk size; a finished leader is looked at as often as the others still need it."""
     even, _ = sample(settings(), conditions, tmp_path / "even", 8)
-    led, denoiser = sample(settings(lead=3), conditions, tmp_path / "led", 8)
+    led, denoiser = sample(settings(lead=0.75), conditions, tmp_path / "led", 8)
     assert denoiser.evaluations == (8 * 4 + 3) * 2
     torch.testing.assert_close(led[0], even[0], rtol=0, atol=1e-4)
     assert ((led[1:] - even[1:]).abs().amax((1, 2, 3)) > 1e-2).all()
-    cut, _ = sample(settings(lead=3), conditions, tmp_path / "cut", 3)
+    cut, _ = sample(settings(lead=0.75), conditions, tmp_path / "cut", 3)
     assert (cut - led).abs().max() < 1e-4
-    long, _ = sample(settings(lead=9), conditions, tmp_path / "long", 8)  # done before the others begin
+    long, denoiser = sample(settings(lead=1.0), conditions, tmp_path / "long", 8)  # done before the others begin
+    assert denoiser.evaluations == (8 * 4 + 4) * 2
     torch.testing.assert_close(long[0], even[0], rtol=0, atol=1e-4)
 
 
+def test_in_a_full_window_the_leader_is_alone_until_the_others_begin(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    led, denoiser = sample(settings(window="full", lead=0.5), conditions, tmp_path / "led", 8)
+    even, _ = sample(settings(window="full"), conditions, tmp_path / "even", 8)
+    assert denoiser.evaluations == (8 * 4 + 2) * 2 and (led - even).abs().amax((1, 2, 3)).min() > 1e-3
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_controlnets_that_look_across_frames_may_be_silent_for_the_leader(
+    chunk: int, settings: Build, model_folder: Path, conditions: ConditionSet, tmp_path: Path
+) -> None:
+    control = {"model": str(model_folder / "controlnet-parts"), "kind": "parts", "end": 0.75}
+    chosen = settings(lead=0.5, controlnet_window=True, controlnets=(control,))
+    whole, _ = sample(chosen, conditions, tmp_path / "whole", 8)
+    assert (sample(chosen, conditions, tmp_path / "cut", chunk)[0] - whole).abs().max() < 1e-4
+
+
 def test_without_a_window_nobody_leads(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
-    alone, _ = sample(settings(window="none", lead=3), conditions, tmp_path / "led", 8)
+    alone, _ = sample(settings(window="none", lead=0.75), conditions, tmp_path / "led", 8)
     torch.testing.assert_close(alone, sample(settings(window="none"), conditions, tmp_path / "even", 8)[0], rtol=0, atol=0)
 
 
@@ -89,7 +106,7 @@ def test_a_controlnet_speaks_by_each_frames_own_step(settings: Build, model_fold
     """One that is silent in the last step is so for the leader while the others still hear it."""
     control = {"model": str(model_folder / "controlnet-parts"), "kind": "parts"}
     short, whole = (
-        sample(settings(lead=2, controlnets=(control | {"end": end},)), conditions, tmp_path / str(end), 8)[0] for end in (0.75, 1.0)
+        sample(settings(lead=0.5, controlnets=(control | {"end": end},)), conditions, tmp_path / str(end), 8)[0] for end in (0.75, 1.0)
     )
     even_short = sample(settings(controlnets=(control | {"end": 0.75},)), conditions, tmp_path / "even", 8)[0]
     torch.testing.assert_close(short[0], even_short[0], rtol=0, atol=1e-4)
@@ -118,9 +135,28 @@ def test_it_writes_pictures_cameras_description_and_preview(settings: Build, con
     assert {p.name for p in (tmp_path / "out" / "preview").iterdir()} == {"contact_sheet.png", "denoising.png"}
 
 
-@pytest.mark.parametrize(("scheduler", "lead"), [("dpmpp_2m_karras", 0), ("dpmpp_2m_karras", 2), ("unipc", 0), ("unipc", 2), ("ddim", 0)])
+def _done_twice(ticks: list[int], kills: tuple[int, ...]) -> int:
+    """Chunks of ``ticks`` that a run does again which dies at its calls ``kills``."""
+    again, call, tick, chunk = 0, 0, 0, 0
+    while tick < len(ticks):
+        call += 1
+        chunk += 1
+        if call in kills:
+            again, chunk = again + chunk, 0
+        elif chunk == ticks[tick]:
+            tick, chunk = tick + 1, 0
+    return again
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "lead", "kills"),
+    [
+        ("dpmpp_2m_karras", 0.0, (5, 9)), ("dpmpp_2m_karras", 0.5, (2, 5)), ("dpmpp_2m_karras", 0.5, (5, 10)), ("unipc", 0.0, (5, 9)),
+        ("unipc", 0.5, (2, 5)), ("unipc", 0.5, (5, 10)), ("ddim", 0.0, (5, 9)),
+    ],
+)
 def test_a_killed_run_ends_in_the_same_bytes(
-    scheduler: str, lead: int, settings: Build, conditions: ConditionSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheduler: str, lead: float, kills: tuple[int, int], settings: Build, conditions: ConditionSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = settings(scheduler=scheduler, steps=4, chunk=4, lead=lead)
     payload = lambda: {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}  # noqa: E731
@@ -134,7 +170,7 @@ def test_a_killed_run_ends_in_the_same_bytes(
 
     def deadly(self: Denoiser, *arguments: object) -> torch.Tensor:
         calls.append(1)
-        if len(calls) in (5, 9):  # in a tick's first chunk, then, the fifth having been done again, in another's second
+        if len(calls) in kills:
             raise Killed
         return chunk_of(self, *arguments)
 
@@ -143,8 +179,8 @@ def test_a_killed_run_ends_in_the_same_bytes(
         with pytest.raises(Killed):
             run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
-    once = 4 * 2 + lead  # while the leader is alone there is one chunk
-    assert once + 2 <= len(calls) <= once + 3  # nothing but the chunks of the two broken ticks was done twice
+    ticks = [1] * round(4 * lead) + [2] * 4  # chunks; while the leader is alone there is one
+    assert len(calls) == sum(ticks) + _done_twice(ticks, kills)  # nothing but the broken ticks' chunks
     assert payload() == undisturbed
 
 
