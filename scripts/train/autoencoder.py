@@ -91,13 +91,17 @@ def color_anchor(x: Tensor, mean: Tensor) -> Tensor:
     return (mean[:, :3] - 2 * F.avg_pool2d(x, 8)).abs().mean()
 
 
-@torch.no_grad()
-def figure_psnr(vae: torch.nn.Module, x: Tensor) -> float:
-    """Mean over pictures of the PSNR on the figure, dB, values in [0, 1]."""
-    y = vae.decode(vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
+def figure_psnr(x: Tensor, y: Tensor) -> float:
+    """Mean over pictures of the PSNR of ``y`` on the figure of ``x``, dB, values in [-1, 1]."""
     figure = F.max_pool2d((x.amin(1, keepdim=True) < 0.98).float(), 5, 1, 2)
     mse = ((y - x).square() / 4 * figure).sum((1, 2, 3)) / (3 * figure.sum((1, 2, 3)))
     return float((-10 * mse.log10()).mean())
+
+
+@torch.no_grad()
+def reconstructed(vae: torch.nn.Module, x: Tensor) -> Tensor:
+    """``x`` encoded and decoded."""
+    return vae.decode(vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
 
 
 @torch.no_grad()
@@ -106,10 +110,8 @@ def latent_scale(vae: torch.nn.Module, x: Tensor) -> float:
     return 1.0 / float(vae.encode(x).latent_dist.mean.std())
 
 
-def preview(vae: torch.nn.Module, x: Tensor, path: Path) -> None:
-    """Truth above, reconstruction below."""
-    with torch.no_grad():
-        y = vae.decode(vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
+def preview(x: Tensor, y: Tensor, path: Path) -> None:
+    """Truth ``x`` above, what was decoded below."""
     pictures = [((p.permute(1, 2, 0).numpy() + 1) / 2).astype(np.float32) for p in (*x, *y)]
     write_png(path, contact_sheet(pictures, columns=len(x)))
 
@@ -188,15 +190,15 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed
             state["done_s"] = before + last_saved - began
             point = {
                 "s": round(state["done_s"]), "pictures": state["pictures"], "loss": running,
-                "psnr_full": figure_psnr(vae, held), "psnr_half": figure_psnr(vae, halve(held)),
+                "psnr_full": figure_psnr(held, reconstructed(vae, held)), "psnr_half": figure_psnr(halve(held), reconstructed(vae, halve(held))),
             }  # fmt: skip
             state["curve"].append(point)
             print(json.dumps(point), flush=True)
-            preview(vae, held, out / "preview.png")
+            preview(held, reconstructed(vae, held), out / "preview.png")
             save(vae, out, state)
     state["done_s"] = before + time.monotonic() - began
     state["scaling_factor"] = latent_scale(vae, to_tensor(random_pictures(shards, 48, rng)))
-    state["psnr_held_out"] = figure_psnr(vae, held)
+    state["psnr_held_out"] = figure_psnr(held, reconstructed(vae, held))
     print(json.dumps({k: v for k, v in state.items() if k != "curve"}), flush=True)
     save(vae, out, state)
 

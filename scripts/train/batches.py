@@ -93,14 +93,17 @@ class Source:
             hushed = frozenset(key for key in SAYABLE if rng.random() >= share)
             texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring, hushed) for v in shard.views[i]]
         texts = ["" if rng.random() < NO_TEXT else text for text in texts]
-        return self.batch(np.concatenate(latents), np.concatenate(parts), texts, groups, size)
+        return batch_of(self.tokenizer, np.concatenate(latents), np.concatenate(parts), texts, groups, size)
 
-    def batch(self, latents: np.ndarray, parts: np.ndarray, texts: list[str], groups: int, size: str) -> Batch:
-        """Arrays to tensors: latents (N, C, h, w), parts (N, H, W) labels."""
-        z = torch.from_numpy(latents).float()
-        labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
-        picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
-        return Batch(z, tokenize(self.tokenizer, texts), picture, weight_of(labels), labels, groups, size)
+
+def batch_of(
+    tokenizer: CLIPTokenizer, latents: np.ndarray, parts: np.ndarray, texts: list[str], groups: int, size: str
+) -> Batch:
+    """Arrays to tensors: latents (N, C, h, w), parts (N, H, W) labels."""
+    z = torch.from_numpy(latents).float()
+    labels = np.ascontiguousarray(parts[:, 1::2, 1::2] if size == "half" else parts)
+    picture = torch.from_numpy(part_colors()[labels]).permute(0, 3, 1, 2)
+    return Batch(z, tokenize(tokenizer, texts), picture, weight_of(labels), labels, groups, size)
 
 
 def weight_of(labels: np.ndarray) -> Tensor:

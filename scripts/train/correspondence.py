@@ -52,11 +52,13 @@ class Correspondence(nn.Module):
         for name, layer in layers:
             layer.register_forward_hook(self._listener(name.replace(".", "-")), with_kwargs=True)
         self.shares: Tensor | None = None
+        self.latents = torch.empty(0)
+        self.led = False
         self.heard: list[Tensor] = []
 
     def listen(self, labels: np.ndarray, latents: Tensor, led: bool) -> None:
         """Begin to collect, for groups of views with ``labels`` (N, 8h, 8w) and clean ``latents`` (N, C, h, w). Attention is to rest
-        in the first view if that ``led``, else in the first view or its own."""
+        in the first view if that ``led``, else in the first view or its own. What attention gives to the previous view is left out of account."""
         self.led = led
         self.shares = torch.from_numpy(kinds()[labels]).permute(0, 3, 1, 2)
         self.latents = latents
@@ -95,7 +97,7 @@ class Correspondence(nn.Module):
         logits = (query @ both.transpose(-1, -2) * query.shape[-1] ** -0.5).masked_fill(~seen.unsqueeze(1), -torch.inf)
         rests = -((logits.softmax(-1) * alike.unsqueeze(2)).sum(-1) + 1e-4).log().mean(2)
         tells = (self.tells[name](grouped(out)) - flat(self.latents)).square().mean(-1)
-        return (rests + tells)[asked].mean()
+        return ((rests + tells) * asked).sum() / asked.sum().clamp(min=1)
 
 
 def token_grid(latents: tuple[int, int], tokens: int) -> tuple[int, int]:

@@ -36,7 +36,7 @@ from stages.views.windows import plan_chunks, repeat_windows
 
 HALF_SIZE_SHARE = 0.55  # of the time
 PEAK_RATE = 8e-4
-WINDOW_RATE = 2.0  # attention across views is learnt last
+WINDOW_RATE = 2.0  # attention across views is learnt last; where views are led
 TEXT_RATE = 0.25  # the text encoder has learnt to read before (reading.py)
 EMA = {"half": 0.999, "full": 0.995}  # full size has few steps: a long memory would still be of half size at its end
 GROUPS = {"half": 2, "full": 1}
@@ -102,10 +102,11 @@ class Average:
         torch._foreach_lerp_(list(self.values.values()), [p.detach() for p in nets.parameters()], 1 - keep)
 
 
-def save(nets: Networks, average: Average, folder: Path, state: dict) -> None:
+def save(nets: Networks, average: Average, listener: Correspondence, folder: Path, state: dict) -> None:
     """One checkpoint, put in place whole."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"now.{k}": v for k, v in nets.named_parameters()} | {f"ema.{k}": v for k, v in average.values.items()}
+    tensors |= {f"listener.{k}": v for k, v in listener.named_parameters()}
     save_file({k: v.detach().contiguous() for k, v in tensors.items()}, folder / "new.safetensors")
     (folder / "new.safetensors").replace(folder / "checkpoint.safetensors")
     (folder / "state.json").write_text(json.dumps(state, indent=1))
@@ -119,7 +120,9 @@ def take_up(nets: Networks, shipped: Path, text: bool) -> None:
         network.load_state_dict({k: v.float() for k, v in load_file(shipped / name / f"{stem}.safetensors").items()}, strict=False)
 
 
-def restore(nets: Networks, average: Average, folder: Path, start: Path | None = None, text: Path | None = None) -> dict:
+def restore(
+    nets: Networks, average: Average, folder: Path, start: Path | None = None, text: Path | None = None, listener: Correspondence | None = None
+) -> dict:
     """Parameters, their average and the progress (Adam starts afresh); without a checkpoint, what ``start`` and ``text`` hold."""
     path = folder / "checkpoint.safetensors"
     if not path.exists():
@@ -135,11 +138,13 @@ def restore(nets: Networks, average: Average, folder: Path, start: Path | None =
     nets.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("now.")}, strict=False)
     average.values = {k: tensors[f"ema.{k}"] for k in average.values}
     average.steps = 10_000
+    if listener is not None:
+        listener.load_state_dict({k.removeprefix("listener."): v for k, v in tensors.items() if k.startswith("listener.")}, strict=False)
     return json.loads((folder / "state.json").read_text())
 
 
 @torch.no_grad()
-def soften(network: nn.Module, factor: float) -> None:
+def soften_attention(network: nn.Module, factor: float) -> None:
     """Scale the logits of self-attention: sharp ones hardly see another frame's tokens, and so never learn to use them."""
     for name, parameter in network.named_parameters():
         if name.endswith("attn1.to_q.weight"):
@@ -152,12 +157,18 @@ def rate_at(peak: float, share: float, step: int) -> float:
     return peak * min(1.0, (step + 1) / 60) * max(0.04, fall)
 
 
-def optimizer_of(nets: Networks, listener: Correspondence) -> torch.optim.Optimizer:
-    """AdamW in three groups; ``scale`` is a group's share of the rate."""
-    scales: dict[float, list[nn.Parameter]] = {1.0: [], TEXT_RATE: [], WINDOW_RATE: []}
+def scale_of(name: str, led: float) -> float:
+    """A parameter's share of the learning rate."""
+    if name.startswith("text_encoder"):
+        return TEXT_RATE
+    return WINDOW_RATE if led > 0 and name.startswith("unet") and ".attn1." in name else 1.0
+
+
+def optimizer_of(nets: Networks, listener: Correspondence, led: float) -> torch.optim.Optimizer:
+    """AdamW; ``scale`` is a group's share of the rate."""
+    scales: dict[float, list[nn.Parameter]] = {1.0: list(listener.parameters())}
     for name, parameter in nets.named_parameters():
-        scales[TEXT_RATE if name.startswith("text_encoder") else WINDOW_RATE if "unet" in name and ".attn1." in name else 1.0].append(parameter)
-    scales[1.0] += list(listener.parameters())
+        scales.setdefault(scale_of(name, led), []).append(parameter)
     groups = [{"params": parameters, "scale": scale} for scale, parameters in scales.items()]
     return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2, foreach=True)
 
@@ -203,14 +214,14 @@ def train(plan: Plan, seed: int = 0) -> None:
     tokenizer = build_tokenizer(vocabulary(), plan.out / "tokenizer")
     nets = Networks(tokenizer).to(memory_format=torch.channels_last)
     average = Average(nets)
-    state = restore(nets, average, plan.out, plan.start, plan.text)
-    if not state["pictures"]:
-        soften(nets.unet, plan.soften)
-    rng = np.random.default_rng([seed, state["pictures"]])
     window, listener = install(nets.unet), Correspondence(nets.unet)
+    state = restore(nets, average, plan.out, plan.start, plan.text, listener)
+    if not state["pictures"]:
+        soften_attention(nets.unet, plan.soften)
+    rng = np.random.default_rng([seed, state["pictures"]])
     source = Source(plan.data, plan.out / "latents", vae, scale, tokenizer)
     alphas, leans = architecture.scheduler().alphas_cumprod, LEAN | {"full": plan.lean}
-    optimizer, curve = optimizer_of(nets, listener), Curve()
+    optimizer, curve = optimizer_of(nets, listener, plan.led), Curve()
     began = last_saved = time.monotonic()
     before, step = state["done_s"], 0
     while (share := (before + time.monotonic() - began) / (60 * plan.minutes)) < 1:
@@ -231,7 +242,7 @@ def train(plan: Plan, seed: int = 0) -> None:
             loss = loss + CORRESPONDENCE * heard
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_([*nets.parameters(), *listener.parameters()], 1.0)
         optimizer.step()
         average.update(nets, EMA[size])
         step += 1
@@ -241,9 +252,9 @@ def train(plan: Plan, seed: int = 0) -> None:
             state["done_s"] = before + last_saved - began
             state["curve"].append({"s": round(state["done_s"]), "pictures": state["pictures"], "size": size} | curve.means)
             print(json.dumps(state["curve"][-1]), flush=True)
-            save(nets, average, plan.out, state)
+            save(nets, average, listener, plan.out, state)
     state["done_s"] = before + time.monotonic() - began
-    save(nets, average, plan.out, state)
+    save(nets, average, listener, plan.out, state)
 
 
 if __name__ == "__main__":
@@ -257,7 +268,7 @@ if __name__ == "__main__":
     parser.add_argument("--half-share", type=float, default=HALF_SIZE_SHARE, help="share of the time at half size")
     parser.add_argument("--peak", type=float, default=PEAK_RATE, help="learning rate of the networks that paint")
     parser.add_argument("--lean", type=float, default=LEAN["full"], help="of the full-size timesteps to the noisy end; 1 is none")
-    parser.add_argument("--led", type=float, default=LED, help="share of the groups with a window of which only the first view is clear")
+    parser.add_argument("--led", type=float, default=LED, help="share of the batches with a window whose first view is clearer than the rest; the others then leave words out, too")
     parser.add_argument("--soften", type=float, default=1.0, help="what the logits of self-attention are scaled by at the start")
     parser.add_argument("--threads", type=int, default=2)
     options = vars(parser.parse_args())

@@ -53,14 +53,19 @@ def scene() -> tuple[np.ndarray, Tensor, Tensor]:
     return labels, torch.zeros(VIEWS_PER_CHARACTER, architecture.LATENT_CHANNELS, 4, 2), features
 
 
-def heard(features: Tensor, led: bool) -> float:
-    torch.manual_seed(0)
-    unet = network()
+def silent(unet: nn.Module) -> Correspondence:
+    """A listener that guesses nought for every latent."""
     listener = Correspondence(unet)
     for tell in listener.tells.values():
         nn.init.zeros_(tell.weight), nn.init.zeros_(tell.bias)
-    labels, latents, _ = scene()
-    listener.listen(labels, latents, led)
+    return listener
+
+
+def heard(features: Tensor, led: bool, latents: Tensor | None = None, labels: np.ndarray | None = None) -> float:
+    unet = network()
+    listener = silent(unet)
+    its_labels, its_latents, _ = scene()
+    listener.listen(its_labels if labels is None else labels, its_latents if latents is None else latents, led)
     unet.up_blocks[0].attn1(features)
     return float(listener.loss().detach())
 
@@ -97,3 +102,35 @@ def test_tokens_are_a_level_of_the_latents() -> None:
     assert token_grid((24, 18), 30) == (6, 5)
     with pytest.raises(ValueError, match="100 tokens"):
         token_grid((48, 36), 100)
+
+
+def test_what_attention_brings_is_held_against_the_clean_latents_of_the_place() -> None:
+    """A listener that reads the latents off its layer's output hears nothing but where it rests; one latent off, its square."""
+    labels, _, features = scene()
+    latents = torch.randn(VIEWS_PER_CHARACTER, architecture.LATENT_CHANNELS, 4, 2)
+    unet = network()
+    listener = silent(unet)
+    listener.tells["up_blocks-0-attn1"].weight.data = torch.eye(WIDTH)
+    unet.up_blocks[0].attn1.forward = lambda hidden: latents.flatten(2).transpose(1, 2)
+    listener.listen(labels, latents, led=False)
+    unet.up_blocks[0].attn1(features)
+    right = float(listener.loss().detach())
+    assert right == pytest.approx(heard(features, led=False), abs=1e-5)
+    listener.listen(labels, latents + 1, led=False)
+    unet.up_blocks[0].attn1(features)
+    assert float(listener.loss().detach()) == pytest.approx(right + 1, abs=1e-4)
+
+
+def test_groups_do_not_mix() -> None:
+    """Two groups cost the mean of what each costs alone."""
+    labels, latents, features = scene()
+    even = torch.zeros_like(features)
+    both = heard(torch.cat([features, even]), True, latents.repeat(2, 1, 1, 1), np.concatenate([labels, labels]))
+    assert both == pytest.approx((heard(features, True) + heard(even, True)) / 2, abs=1e-5)
+    exchanged = heard(torch.cat([even, features]), True, latents.repeat(2, 1, 1, 1), np.concatenate([labels, labels]))
+    assert exchanged == pytest.approx(both, abs=1e-5)
+
+
+def test_where_nobody_is_asked_the_loss_is_nought() -> None:
+    labels, _, features = scene()
+    assert heard(features, True, labels=np.zeros_like(labels)) == 0
