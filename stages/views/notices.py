@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.views.prompts import cut_prompt, every_prompt, fitted
+from stages.views.prompts import cut_prompt, every_negative, every_prompt, fitted
 from stages.views.settings import ViewsSettings
 from stages.views.tokens import Reader, reader
 from stages.views.vocabulary import painted_texts, word_notices
@@ -38,12 +38,11 @@ def _prompt(settings: ViewsSettings, read: Reader) -> list[str]:
 
 def _negative(settings: ViewsSettings, read: Reader) -> list[str]:
     """Whether the negative prompt does nothing, or loses its end."""
-    if not settings.negative_prompt.strip():
-        return []
-    if settings.guidance_scale <= 1:
+    texts = [text for text in every_negative(settings) if text]
+    if texts and settings.guidance_scale <= 1:
         return ["the negative prompt does nothing: guidance_scale is 1, which turns guidance off; a larger one lets it act"]
-    lost = _tail(settings.negative_prompt, read)
-    return [f"the negative prompt is longer than {_reads(settings, read)}; it never sees: {lost}"] if lost else []
+    lost = dict.fromkeys(tail for text in texts if (tail := _tail(text, read)))
+    return [f"the negative prompt is longer than {_reads(settings, read)}; it never sees: {words}" for words in lost]
 
 
 def _tail(text: str, read: Reader) -> str:

@@ -22,7 +22,7 @@ from stages.views.denoise import Denoiser, Frames
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
 from stages.views.notices import text_notices
-from stages.views.prompts import cut_prompt, frame_prompt
+from stages.views.prompts import cut_prompt, frame_negative, frame_prompt
 from stages.views.reference import framed, open_reference
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
@@ -154,14 +154,15 @@ def _chunk_size(settings: ViewsSettings, conditions: ConditionSet, context: Stag
 
 
 def _frames(settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str]) -> Frames:
-    texts = list(dict.fromkeys([settings.negative_prompt, *prompts]))
+    negatives = [frame_negative(settings, camera.azimuth_deg) for camera in conditions.cameras]
+    texts = list(dict.fromkeys([*negatives, *prompts]))
     embeddings = embed(networks.tokenizer, networks.text_encoder, texts, settings.clip_skip)
     return Frames(
         names=conditions.names,
         windows=frame_windows(settings, [len(members) for members in conditions.rings.values()]),
         texts=embeddings,
         prompt_rows=[texts.index(text) for text in prompts],
-        negative_rows=[0] * len(prompts),
+        negative_rows=[texts.index(text) for text in negatives],
     )
 
 
@@ -214,9 +215,10 @@ def _write_description(
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "chunk": chunk,
         "reference": settings.reference.name if settings.reference else None,
-        "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4), "negative_prompt": settings.negative_prompt,
+        "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4),
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),
         "prompts": dict(zip(conditions.names, prompts, strict=True)),
+        "negative_prompts": {camera.name: frame_negative(settings, camera.azimuth_deg) for camera in conditions.cameras},
     }
     (out / "views.json").write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from stages.views.emphasis import beginning, plain, rewritten
@@ -26,7 +26,21 @@ def frame_prompt(settings: ViewsSettings, ring: str, azimuth_deg: float, prompt:
         getattr(settings.ring_suffix, ring, ""),
         getattr(settings.prompt_suffix, view_of(azimuth_deg)),
     )
-    return ", ".join(rewritten(part.strip().strip(",")) for part in words if part.strip(" ,"))
+    return _listed(words)
+
+
+def frame_negative(settings: ViewsSettings, azimuth_deg: float) -> str:
+    """What must not appear in one frame."""
+    return _listed((settings.negative_prompt, getattr(settings.negative_suffix, view_of(azimuth_deg))))
+
+
+def every_negative(settings: ViewsSettings) -> Iterator[str]:
+    """The negative prompt with the words for every direction, whether such a view is painted or not; each once."""
+    yield from dict.fromkeys(frame_negative(settings, 45.0 * sector) for sector in range(len(SECTORS)))
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return ", ".join(rewritten(part.strip().strip(",")) for part in parts if part.strip(" ,"))
 
 
 def every_prompt(settings: ViewsSettings, prompt: str) -> Iterator[str]:

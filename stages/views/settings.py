@@ -21,6 +21,18 @@ class ViewSuffix(BaseModel):
     back: str = Field("back view", max_length=200, description="Within 22.5 degrees of the back.")
 
 
+class NegativeSuffix(BaseModel):
+    """Words added to the negative prompt by the direction from which a frame looks, such as a face for the back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    front: str = Field("", max_length=200, description="Within 22.5 degrees of the face.")
+    angle_front: str = Field("", max_length=200, description="Around 45 degrees.")
+    side: str = Field("", max_length=200, description="Around 90 degrees.")
+    angle_back: str = Field("", max_length=200, description="Around 135 degrees.")
+    back: str = Field("", max_length=200, description="Within 22.5 degrees of the back.")
+
+
 class RingSuffix(BaseModel):
     """Words added to the prompt by the ring that a frame belongs to."""
 
@@ -101,6 +113,7 @@ class ViewsSettings(BaseModel):
 
     prompt_prefix: str = Field("", max_length=500, description="Put before every prompt.")
     prompt_suffix: ViewSuffix = Field(ViewSuffix(), description="Words added by the direction from which a frame looks.")
+    negative_suffix: NegativeSuffix = Field(NegativeSuffix(), description="Words added to the negative prompt by the direction from which a frame looks.")
     ring_suffix: RingSuffix = Field(RingSuffix(), description="Words added by ring.")
     clip_skip: int = Field(0, ge=0, le=8, description="Layers of the text model left out at its end.")
 

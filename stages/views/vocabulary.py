@@ -62,6 +62,7 @@ def painted_texts(settings: ViewsSettings) -> dict[str, str]:
     return {
         "prompt": settings.prompt, "negative prompt": settings.negative_prompt, "prompt_prefix": settings.prompt_prefix,
         "prompt_suffix": ", ".join(dict(settings.prompt_suffix).values()), "ring_suffix": ", ".join(dict(settings.ring_suffix).values()),
+        "negative_suffix": ", ".join(dict(settings.negative_suffix).values()),
     }
 
 

@@ -190,6 +190,14 @@ def test_a_resumed_run_cuts_as_it_began(settings: Build, conditions: ConditionSe
     assert views.description["chunk"] == 2
 
 
+def test_negative_words_for_one_side_change_that_side_alone(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    bare, _ = sample(settings(window="none"), conditions, tmp_path / "bare", 8)
+    told, _ = sample(settings(window="none", negative_suffix={"front": "red"}), conditions, tmp_path / "told", 8)
+    changed = (told - bare).abs().amax((1, 2, 3)) > 1e-3
+    fronts = [abs((c.azimuth_deg + 180) % 360 - 180) <= 22.5 for c in conditions.cameras]
+    assert changed.tolist() == fronts and any(fronts) and not all(fronts)
+
+
 def test_controlnets_add_up_with_their_weights(settings: Build, model_folder: Path, conditions: ConditionSet, tmp_path: Path) -> None:
     parts, depth = (str(model_folder / f"controlnet-{kind}") for kind in ("parts", "depth"))
     one = {"model": parts, "kind": "parts"}

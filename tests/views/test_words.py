@@ -10,7 +10,7 @@ import torch
 
 from pipeline.errors import ArtifactError
 from stages.views.noise import frame_noise
-from stages.views.prompts import fitted, frame_prompt, view_of
+from stages.views.prompts import every_negative, fitted, frame_negative, frame_prompt, view_of
 from stages.views.settings import ViewsSettings, ViewSuffix
 from stages.views.vocabulary import learnt_words, near_words, painted_texts, unknown_words, word_notices
 
@@ -30,6 +30,13 @@ def test_a_frame_is_told_prompt_ring_and_direction() -> None:
     assert frame_prompt(settings, "body", 180.0) == "masterpiece, girl, red hair, full body, from behind"
     assert frame_prompt(settings, "head", 0.0) == "masterpiece, girl, red hair, close-up, front view"
     assert frame_prompt(settings, "other", 90.0, "boy") == "masterpiece, boy, side view"
+
+
+def test_a_frame_is_told_what_must_not_appear_from_its_side() -> None:
+    settings = ViewsSettings(negative_prompt="hat", negative_suffix={"back": "(face:1.4)"})
+    assert [frame_negative(settings, a) for a in (0.0, 100.0, 181.0)] == ["hat", "hat", "hat, (face:1.4)"]
+    assert list(every_negative(settings)) == ["hat", "hat, (face:1.4)"]
+    assert list(every_negative(ViewsSettings())) == [""]
 
 
 def test_a_long_prompt_loses_its_last_words_not_the_view() -> None:
