@@ -17,7 +17,7 @@ from pipeline.checkpoint import Checkpoint
 from pipeline.failures import StageGuard
 from pipeline.lock import hold
 from pipeline.machine import versions
-from pipeline.memory import PeakMemory, give_back
+from pipeline.memory import PeakMemory, give_back, keep_freed
 from pipeline.plan import Resolved, as_inputs
 from pipeline.progress import SilentProgress
 from pipeline.stage import Progress, Stage, StageContext
@@ -74,6 +74,7 @@ def run_stage(stage: Stage, settings: Any, inputs: Any, out_dir: Path, *, work_d
         out=out_dir, work=work, log=log or logging.getLogger(f"pipeline.{stage.name}"), progress=progress or SilentProgress(),
         backends={name: choice.backend for name, choice in choices.items()}, device=device, threads=threads,
         checkpoint=Checkpoint(work / "checkpoint"))
+    keep_freed()
     stage.run(settings, inputs, context)
     output = _opened(stage, out_dir)
     if work_dir is None:
@@ -123,6 +124,7 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
     out, scratch, attempt = store.open_work(item.name, key)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     warnings, last = list(item.notices), store.latest(item.name)
+    keep_freed()
     with narrator.starts(item.name, attempt > 1, last.seconds if last else None) as progress, StageGuard(item.name, machine.logs) as guard, PeakMemory() as peak:
         context = StageContext(
             out=out, work=scratch, log=guard.log, progress=progress, device=machine.device, threads=machine.threads,

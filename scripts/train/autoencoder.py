@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.memory import keep_freed
 from scripts.train import architecture
 from scripts.train.shards import Shard, open_shards
 from stages.artifacts.images import contact_sheet, write_png
@@ -210,5 +211,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--start", type=Path, help="a folder that was shipped, to train further")
     options = parser.parse_args()
+    keep_freed()
     torch.set_num_threads(2)
     train(options.data, options.out, options.minutes, options.start)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.hashing import digest_path
+from pipeline.memory import keep_freed
 from scripts.generator.captions import caption, vocabulary
 from scripts.train import architecture
 from scripts.train.autoencoder import figure_psnr, figure_weight, preview, reconstruction_loss, restore, save, to_tensor
@@ -195,5 +196,6 @@ if __name__ == "__main__":
     parser.add_argument("--soft-shards", type=int, default=2, help="shards whose latents the UNet softens")
     parser.add_argument("--threads", type=int, default=2)
     o = parser.parse_args()
+    keep_freed()
     torch.set_num_threads(o.threads)
     train(o.data, o.latents, o.start, o.out, o.minutes, o.soft_shards)

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
+from pipeline.memory import keep_freed
 from scripts.generator.captions import vocabulary
 from scripts.train import architecture
 from scripts.train.autoencoder import restore as restore_autoencoder
@@ -272,5 +273,6 @@ if __name__ == "__main__":
     parser.add_argument("--soften", type=float, default=1.0, help="what the logits of self-attention are scaled by at the start")
     parser.add_argument("--threads", type=int, default=2)
     options = vars(parser.parse_args())
+    keep_freed()
     torch.set_num_threads(options.pop("threads"))
     train(Plan(**options))

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.memory import keep_freed
 from scripts.generator import palette
 from scripts.generator.attributes import CLOTH_WORDS, Attributes
 from scripts.train.autoencoder import halve, to_tensor
@@ -172,5 +173,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--start", type=Path, help="a folder with a judge to train further")
     options = parser.parse_args()
+    keep_freed()
     torch.set_num_threads(2)
     train(options.data, options.out, options.minutes, options.start)

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.memory import keep_freed
 from scripts.generator import attributes as words
 from scripts.generator import palette
 from scripts.generator.attributes import Attributes, sample_attributes
@@ -136,5 +137,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=4)
     options = parser.parse_args()
+    keep_freed()
     torch.set_num_threads(2)
     print(json.dumps(train(options.out, options.minutes), indent=1))
