@@ -146,7 +146,8 @@ def restore(
 
 @torch.no_grad()
 def soften_attention(network: nn.Module, factor: float) -> None:
-    """Scale the logits of self-attention: sharp ones hardly see another frame's tokens, and so never learn to use them."""
+    """Scale the logits of self-attention, so that it spreads over more tokens, another frame's among them. (What it does for the
+    training was not measured by itself.)"""
     for name, parameter in network.named_parameters():
         if name.endswith("attn1.to_q.weight"):
             parameter *= factor

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 STEP = 1.1
 _PIECE = re.compile(r"\\[()\[\]\\]|[()\[\]]|:\s*(?P<weight>\d+(?:\.\d*)?|\.\d+)\s*\)|[^\\()\[\]:]+|.", re.DOTALL)
-
 _BRACKET = re.compile(r"[\\()\[\]]")
 
 

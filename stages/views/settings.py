@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, FilePath, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, FilePath, create_model, model_validator
 
 from pipeline.stage import not_blank
 
@@ -21,16 +21,12 @@ class ViewSuffix(BaseModel):
     back: str = Field("back view", max_length=200, description="Within 22.5 degrees of the back.")
 
 
-class NegativeSuffix(BaseModel):
-    """Words added to the negative prompt by the direction from which a frame looks, such as a face for the back."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    front: str = Field("", max_length=200, description="Within 22.5 degrees of the face.")
-    angle_front: str = Field("", max_length=200, description="Around 45 degrees.")
-    side: str = Field("", max_length=200, description="Around 90 degrees.")
-    angle_back: str = Field("", max_length=200, description="Around 135 degrees.")
-    back: str = Field("", max_length=200, description="Within 22.5 degrees of the back.")
+NegativeSuffix = create_model(  # the same directions, silent by default
+    "NegativeSuffix",
+    __base__=ViewSuffix,
+    __doc__="Words added to the negative prompt by the direction from which a frame looks, such as a face for the back.",
+    **{name: (str, Field("", max_length=200, description=field.description)) for name, field in ViewSuffix.model_fields.items()},
+)
 
 
 class RingSuffix(BaseModel):

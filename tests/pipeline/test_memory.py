@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -26,6 +27,6 @@ def touched(**environment: str) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"), reason="glibc alone maps arrays anew")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone maps arrays anew")
 def test_arrays_that_follow_one_another_take_the_same_pages() -> None:
     assert touched() < 0.5 * touched(MALLOC_MMAP_THRESHOLD_=str(2**20))
