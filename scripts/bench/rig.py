@@ -19,8 +19,8 @@ from scripts.bench.surface_nets import outer_skin
 from scripts.generator.assemble import Character, build_character, character_mesh
 from scripts.generator.split import HELD_OUT
 from stages.artifacts.body import BodyModel, skin
-from stages.artifacts.glb import corner_normals
 from stages.artifacts.images import contact_sheet, write_png
+from stages.artifacts.normals import vertex_normals
 from stages.conditions.body import POSES, load_base_body
 from stages.rendering.picture import draw_colours
 from stages.rendering.viewpoint import looking_at
@@ -43,7 +43,7 @@ def true_surface(character: Character) -> tuple[np.ndarray, ...]:
 def closed_surface(character: Character, cell_m: float) -> tuple[np.ndarray, ...]:
     """The same of one closed skin, with weights, parts and colours of the closest true point that faces the same way."""
     v_pos, triangles = outer_skin(character.v_pos, character.t_pos_idx, cell_m)
-    near = closest_points(v_pos, character.v_pos, character.t_pos_idx, corner_normals(v_pos, triangles), 0.0)
+    near = closest_points(v_pos, character.v_pos, character.t_pos_idx, vertex_normals(v_pos, triangles), 0.0)
     weights, colours = (near.interpolate(a, character.t_pos_idx) for a in (character.weights, character_mesh(character)[2]))
     return v_pos, triangles, weights, character.t_part[near.triangle], colours
 
@@ -75,7 +75,7 @@ def pictures(surface: tuple[np.ndarray, ...], bound: Any, body: BodyModel) -> li
         posed = {"carried": skinning.posed(transforms), "true": skin(v_pos, truth, transforms)}
         for kind, points in posed.items():
             camera = looking_at(posed["true"], 30.0, 300, 400)
-            shade = 0.45 + 0.55 * np.maximum(corner_normals(points, triangles) @ camera.c2w[:3, 2], 0)[:, None]
+            shade = 0.45 + 0.55 * np.maximum(vertex_normals(points, triangles) @ camera.c2w[:3, 2], 0)[:, None]
             tiles.append(draw_colours(points, triangles, mixed[kind] * shade, camera))
     return tiles
 

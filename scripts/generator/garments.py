@@ -9,8 +9,9 @@ import numpy as np
 
 from scripts.generator.assemble import Piece
 from scripts.generator.atlas import place
-from scripts.generator.shell import Surface, adjacency, hemmed, lifted, vertex_normals
+from scripts.generator.shell import Surface, adjacency, hemmed, lifted
 from stages.artifacts.body import BodyModel
+from stages.artifacts.normals import vertex_normals
 
 ARM_BONES = ("UpperArm", "LowerArm", "Hand", "Thumb", "Index", "Middle", "Ring", "Little")
 

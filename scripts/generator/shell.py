@@ -31,13 +31,6 @@ def adjacency(tri: np.ndarray, count: int) -> sparse.csr_matrix:
     return sparse.diags(1.0 / np.maximum(np.asarray(a.sum(1)).ravel(), 1.0)) @ a
 
 
-def vertex_normals(v: np.ndarray, tri: np.ndarray) -> np.ndarray:
-    """(V, 3) unit normals weighted by area."""
-    n = np.cross(v[tri[:, 1]] - v[tri[:, 0]], v[tri[:, 2]] - v[tri[:, 0]])
-    out = np.stack([np.bincount(tri.ravel(), np.repeat(n[:, k], 3), len(v)) for k in range(3)], 1)
-    return out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12)
-
-
 def cut(tri: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The part of a triangle mesh where ``field`` (V,) > 0, cut along field = 0.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from stages.artifacts.body import Skeleton
 from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.normals import unit, vertex_normals
 
 GENERATOR = "anime character pipeline"
 FLOAT, U8, U16, U32 = 5126, 5121, 5123, 5125
@@ -195,14 +196,6 @@ def check_mesh(mesh: GlbMesh | TexturedMesh) -> None:
             raise ValueError(f"{label} reaches from {idx.min()} to {idx.max()}, expected 0 to {count - 1}")
 
 
-def corner_normals(v_pos: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
-    """(V, 3) unit vertex normals: face normals weighted by area; +Z where there is no face."""
-    p = v_pos[t_pos_idx]
-    face = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
-    total = np.stack([np.bincount(t_pos_idx.ravel(), np.repeat(face[:, c], 3), len(v_pos)) for c in range(3)], -1)
-    return _unit(total, np.array([0.0, 0.0, 1.0]))
-
-
 def corner_tangents(v_pos: np.ndarray, triangles: np.ndarray, v_tex: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Per-vertex (V, 3) direction of growing u (not normalised) and (V,) handedness, v up, summed over faces by area."""
     e1, e2 = (v_pos[triangles[:, k]] - v_pos[triangles[:, 0]] for k in (1, 2))
@@ -211,16 +204,11 @@ def corner_tangents(v_pos: np.ndarray, triangles: np.ndarray, v_tex: np.ndarray)
     sign = np.sign(area)
     tangent = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) * sign[:, None]
     size = np.linalg.norm(np.cross(e1, e2), axis=-1)
-    tangent = _unit(tangent, np.zeros(3)) * size[:, None]
+    tangent = unit(tangent, np.zeros(3)) * size[:, None]
     corners = triangles.ravel()
     total = np.stack([np.bincount(corners, np.repeat(tangent[:, c], 3), len(v_pos)) for c in range(3)], -1)
     hand = np.bincount(corners, np.repeat(sign * size, 3), len(v_pos))
     return total, np.where(hand < 0, -1.0, 1.0)
-
-
-def _unit(vectors: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), otherwise)
 
 
 def _vertices(mesh: GlbMesh | TexturedMesh) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -231,7 +219,7 @@ def _vertices(mesh: GlbMesh | TexturedMesh) -> tuple[dict[str, np.ndarray], np.n
     key, corner = np.unique(pos * stride + tex, return_inverse=True)
     source, tex_source = key // stride, key % stride
     triangles = corner.reshape(-1, 3)
-    v_nrm = corner_normals(mesh.v_pos, mesh.t_pos_idx) if mesh.v_nrm is None else _unit(mesh.v_nrm, np.array([0.0, 0.0, 1.0]))
+    v_nrm = vertex_normals(mesh.v_pos, mesh.t_pos_idx) if mesh.v_nrm is None else unit(mesh.v_nrm, np.array([0.0, 0.0, 1.0]))
     normal = v_nrm[source].astype(np.float64)
     out = {"POSITION": z_up_to_y_up(mesh.v_pos[source]), "NORMAL": z_up_to_y_up(normal)}
     if mesh.v_tex is not None:
@@ -248,9 +236,9 @@ def _orthogonal(tangent: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Unit tangents square to the unit normals; any such direction where the tangent says nothing."""
     along = np.where(np.abs(normal[:, :1]) < 0.9, np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
     square = lambda t: t - normal * (t * normal).sum(-1, keepdims=True)  # noqa: E731
-    first = square(_unit(tangent, np.zeros(3)))
+    first = square(unit(tangent, np.zeros(3)))
     weak = np.linalg.norm(first, axis=-1, keepdims=True) < 1e-4
-    return _unit(np.where(weak, square(along), first), along)
+    return unit(np.where(weak, square(along), first), along)
 
 
 def _influences(joints: np.ndarray, weights: np.ndarray, count: int) -> dict[str, np.ndarray]:

@@ -13,13 +13,14 @@ from pipeline.stage import StageContext
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
+from stages.artifacts.normals import vertex_normals
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import fitting
 from stages.mesh.decimate import decimated
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.level import best_level
 from stages.mesh.light import separated
-from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents, vertex_normals
+from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.paint import painted
 from stages.mesh.reach import in_metres

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from stages.mesh.normals import unit, vertex_normals
+from stages.artifacts.normals import unit, vertex_normals
 from stages.mesh.observed import Observed
 from stages.mesh.project import project
 from stages.mesh.texels import Texels

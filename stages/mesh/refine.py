@@ -17,8 +17,8 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from pipeline.stage import StageContext
+from stages.artifacts.normals import vertex_normals
 from stages.mesh.losses import image_loss, mask_loss, triangle_pairs
-from stages.mesh.normals import vertex_normals
 from stages.mesh.observed import Observed, view_order
 from stages.mesh.settings import MeshSettings
 from stages.rendering.clip import to_clip

@@ -1,17 +1,10 @@
 """Cutting and lifting: exact cuts, shells that stay outside, rims that close towards the body."""
 
 import numpy as np
-import trimesh
 
-from scripts.generator.shell import Surface, boundary_edges, cut, hemmed, lifted, vertex_normals
-from stages.artifacts.body import BodyModel, Skeleton
-
-
-def ball() -> BodyModel:
-    mesh = trimesh.creation.icosphere(3)
-    v, tri = np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64)
-    skeleton = Skeleton(("hips",), np.array([-1]), np.zeros((1, 3)), np.ones((1, 3)))
-    return BodyModel(v, tri, v[:, :2], tri, np.zeros(len(tri), int), ("chest",), skeleton, np.ones((len(v), 1)), {}, np.ones((2, 2, 3), np.float32))
+from scripts.generator.shell import Surface, boundary_edges, cut, hemmed, lifted
+from stages.artifacts.normals import vertex_normals
+from tests.bodies import ball
 
 
 def area(v: np.ndarray, tri: np.ndarray) -> float:

@@ -10,9 +10,10 @@ import torch
 import trimesh
 
 from stages.artifacts.cameras import ring
+from stages.artifacts.normals import vertex_normals
 from stages.artifacts.views import ViewSet, write_view_set
 from stages.mesh.light import separated
-from stages.mesh.normals import baked_normal_map, tangents, vertex_normals
+from stages.mesh.normals import baked_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.overlap import unfolded
 from stages.mesh.paint import calmed, painted
