@@ -110,6 +110,10 @@ def _paths(model: type[BaseModel], section: dict[str, Any], at: Location) -> Ite
                     yield (*location, index), value, index, kind
         elif inner is not None and isinstance(value, dict):
             yield from _paths(inner, value, location)
+        elif inner is not None and isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, dict):
+                    yield from _paths(inner, item, (*location, index))
 
 
 def _other_word(annotation: Any, value: str) -> bool:

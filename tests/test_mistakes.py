@@ -38,6 +38,8 @@ def refused(tmp_path: Path, text: str, until: str | None = None) -> list[str]:
     ("conditions: {kinds: [openpose]}\n", "c.yaml:3:21: conditions.kinds: views.controlnets[0] (embedded/controlnet-parts) reads 'parts' pictures, and "
                                            "conditions.kinds draws only openpose; add parts there, or take it out of views.controlnets"),
     ("views: {prompt: ' '}\n", "c.yaml:3:17: views.prompt: expected text, got ' ', which is blank"),
+    ("views:\n  loras:\n  - {file: style.safetensors}\n", "c.yaml:5:12: views.loras[0].file: there is no file style.safetensors"),
+    ("views: {loras: [{file: c.yaml}]}\n", "c.yaml:3:24: views.loras[0].file: expected a .safetensors file, got c.yaml"),
     ("conditions: {body: .}\n", "c.yaml:3:20: conditions.body: expected a file, but "),
     ("conditions: {pose_file: .}\n", "c.yaml:3:25: conditions.pose_file: expected a file, but "),
     ("export: {formats: obj}\n", "c.yaml:3:19: export.formats: expected a list: each text, got 'obj'; write it as [glb]. Files to write: `glb` "),

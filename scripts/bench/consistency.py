@@ -32,7 +32,10 @@ from stages.conditions.body import load_base_body
 from stages.rendering.zbuffer import rasterize
 
 DEPTH_TOLERANCE_M = 0.004
-SCHEMES = {"independent": {"window": "none"}, "sliding": {"lead": 0.0}, "led": {"lead": 0.5}, "full": {"window": "full", "lead": 0.0}}
+SCHEMES = {
+    "independent": {"window": "none"}, "sliding": {}, "led": {"lead": 0.5}, "full": {"window": "full"},
+    "synchronized": {"surface_sync": 0.5}, "led, synchronized": {"lead": 0.5, "surface_sync": 0.5},
+}
 TOLD = {"everything": SAYABLE, "hair": ("hair",)}
 
 

@@ -2,9 +2,10 @@
 
     python -m scripts.bench.views_cost --views 12 24 48 --steps 3
 
-Each number of views runs in a process of its own, whose peak resident memory is read at its end. Large blocks are given back to the system
-as they are freed (STEADY): left to itself glibc keeps some, which is a seventh of the peak more or less from one run to the next. The networks are those of
-``--model`` (default: the embedded ones if they are here, else the same shapes with random weights: the cost is the same).
+Each number of views runs in a process of its own, whose peak resident memory is read at its end, twice: as a run does it, which keeps
+what is freed (``pipeline.memory.keep_freed``; times are of this), and with large blocks given back as they are freed (GIVING_BACK),
+which shows what is in use at once. The networks are those of ``--model`` (default: the embedded ones if they are here, else the same
+shapes with random weights: the cost is the same).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from stages.artifacts.images import write_png
 from stages.views.settings import ControlNetSettings, ViewsSettings
 
 WIDTH, HEIGHT = 288, 384
-STEADY = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+KEEPING = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+GIVING_BACK = KEEPING | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 SEED = 0
 
 
@@ -132,10 +134,21 @@ def main() -> None:
             command = [sys.executable, "-m", "scripts.bench.views_cost", "--alone", "--model", str(model), "--views", str(views),
                        "--steps", str(options.steps), "--window", options.window, "--chunk", str(options.chunk),
                        "--threads", str(options.threads)]
-            rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=STEADY).stdout.splitlines()[-1]))
+            kept, returned = (_child(command, environment) for environment in (KEEPING, GIVING_BACK))
+            rows.append(kept | {"peak_in_use_mb": returned["peak_mb"]})
             print(json.dumps(rows[-1]), flush=True)
-        peaks = [row["peak_mb"] for row in rows]
-        report({"machine": machine, "steps": options.steps, "runs": rows, "peak_memory_spread": round(max(peaks) / min(peaks) - 1, 4)}, options.json)
+        spread = {f"{name}_spread": _spread([row[name] for row in rows]) for name in ("peak_mb", "peak_in_use_mb")}
+        report({"machine": machine, "steps": options.steps, "runs": rows} | spread, options.json)
+
+
+def _child(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _spread(peaks: list[float]) -> float:
+    """By what share the highest lies above the lowest."""
+    return round(max(peaks) / min(peaks) - 1, 4)
 
 
 if __name__ == "__main__":

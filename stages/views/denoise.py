@@ -24,6 +24,7 @@ from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
 from stages.views.schedule import clean_estimate, history, noised, restore
 from stages.views.strands import Strand, frames_begun, make_strands, ticks_of, windows_at
+from stages.views.surface import Synchronizer
 from stages.views.windows import ChunkPlan, Windows, plan_chunks
 
 STATE = "denoising.safetensors"
@@ -44,7 +45,8 @@ class Frames:
 
 @dataclass
 class Denoiser:
-    """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest. ``evaluations`` counts
+    """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; a
+    ``synchronizer`` brings the frames to agree in the first steps. ``evaluations`` counts
     frames that went through the UNet, both halves of guidance."""
 
     unet: UNet2DConditionModel
@@ -55,6 +57,7 @@ class Denoiser:
     residual_decay: float = 1.0
     controlnet_window: bool = False
     lead: int = 0
+    synchronizer: Synchronizer | None = None
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
 
@@ -154,6 +157,8 @@ class Denoiser:
                 restore(strand.scheduler, its, max(0, first - strand.delay))
         for tick in range(first, ticks_of(strands)):
             prediction = self.predict(frames, strands, latents, noise, chunk, tick, advance)
+            if self.synchronizer is not None:
+                prediction = self.synchronizer.settle(strands, tick, prediction, latents)
             latents = latents.clone()
             for strand in strands:
                 if strand.works(tick):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.views.prompts import cut_prompt, every_negative, every_prompt, fitted
 from stages.views.settings import ViewsSettings
-from stages.views.tokens import Reader, reader
+from stages.views.tokens import Reader, reader_of
 from stages.views.vocabulary import painted_texts, word_notices
 
 
@@ -15,7 +15,7 @@ def text_notices(settings: ViewsSettings, model_folder: Path) -> list[str]:
 
     Raises MissingError or ArtifactError for a model whose tokenizer or list of words cannot be read.
     """
-    read = reader(model_folder)
+    read = reader_of(settings, model_folder)
     return [
         *word_notices(painted_texts(settings), settings.model, model_folder),
         *_prompt(settings, read),
@@ -51,4 +51,4 @@ def _tail(text: str, read: Reader) -> str:
 
 
 def _reads(settings: ViewsSettings, read: Reader) -> str:
-    return f"the {read.limit} tokens that the model '{settings.model}' reads"
+    return f"the {read.room} tokens that the model '{settings.model}' reads"

@@ -19,6 +19,8 @@ from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet, write_view_cameras
 from stages.views.control import ControlBranch
 from stages.views.denoise import Denoiser, Frames
+from stages.views.inversions import add_words
+from stages.views.lora import add_lora
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
 from stages.views.notices import text_notices
@@ -26,8 +28,9 @@ from stages.views.prompts import cut_prompt, frame_negative, frame_prompt
 from stages.views.reference import framed, open_reference
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
+from stages.views.surface import Synchronizer
 from stages.views.text import embed
-from stages.views.tokens import reader
+from stages.views.tokens import reader_of
 from stages.views.vocabulary import painted_texts, word_notices
 from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
 from third_party import models
@@ -45,13 +48,18 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     networks = open_networks(
         folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device)
     )
+    for lora in settings.loras:
+        layers = add_lora({"unet": networks.unet, "text_encoder": networks.text_encoder}, lora.file, lora.weight)
+        context.log.info("%s: %d layers, weight %g", lora.file.name, layers, lora.weight)
+    if settings.freeu is not None:
+        networks.unet.enable_freeu(**settings.freeu.model_dump())
     chunk = _chunk_size(settings, conditions, context)
     prompts = frame_prompts(settings, conditions, folder)
     reference = _reference(settings, conditions)
     frames = _frames(settings, conditions, networks, prompts)
     if reference is not None:
         frames = dataclasses.replace(frames, given=encode(networks, reference))
-    denoiser = make_denoiser(settings, networks, context)
+    denoiser = make_denoiser(settings, networks, conditions, context)
     _remember_conditions(settings, conditions, denoiser.branches, context)
     noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
     watched, watched_steps = _watched(conditions, settings.steps)
@@ -101,14 +109,14 @@ def latent_shape(conditions: ConditionSet, networks: Networks) -> tuple[int, int
 
 def frame_prompts(settings: ViewsSettings, conditions: ConditionSet, model_folder: Path) -> list[str]:
     """The text of each frame; a prompt that the text model cannot read to its end is cut, for all frames at the same word."""
-    kept, _ = cut_prompt(settings, reader(model_folder).fits)
+    kept, _ = cut_prompt(settings, reader_of(settings, model_folder).fits)
     return [
         frame_prompt(settings, ring, camera.azimuth_deg, kept)
         for (ring, _), camera in zip(places(conditions), conditions.cameras, strict=True)
     ]
 
 
-def make_denoiser(settings: ViewsSettings, networks: Networks, context: StageContext) -> Denoiser:
+def make_denoiser(settings: ViewsSettings, networks: Networks, conditions: ConditionSet, context: StageContext) -> Denoiser:
     """The sampling that the settings describe, its solver set to the first step."""
     scheduler = make_scheduler(settings.scheduler, networks.scheduler_config)
     scheduler.set_timesteps(settings.steps)
@@ -119,7 +127,15 @@ def make_denoiser(settings: ViewsSettings, networks: Networks, context: StageCon
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
         settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
+        _synchronizer(settings, conditions, networks),
     )
+
+
+def _synchronizer(settings: ViewsSettings, conditions: ConditionSet, networks: Networks) -> Synchronizer | None:
+    if settings.surface_sync == 0:
+        return None
+    _, h, w = latent_shape(conditions, networks)
+    return Synchronizer.of(conditions.body_posed, conditions.cameras, h, w, settings.surface_sync)
 
 
 def decode(networks: Networks, latents: Tensor) -> np.ndarray:
@@ -156,7 +172,9 @@ def _chunk_size(settings: ViewsSettings, conditions: ConditionSet, context: Stag
 def _frames(settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str]) -> Frames:
     negatives = [frame_negative(settings, camera.azimuth_deg) for camera in conditions.cameras]
     texts = list(dict.fromkeys([*negatives, *prompts]))
-    embeddings = embed(networks.tokenizer, networks.text_encoder, texts, settings.clip_skip)
+    embeddings = embed(
+        networks.tokenizer, networks.text_encoder, texts, settings.clip_skip, settings.prompt_blocks, add_words(networks.text_encoder, settings)
+    )
     return Frames(
         names=conditions.names,
         windows=frame_windows(settings, [len(members) for members in conditions.rings.values()]),
@@ -213,7 +231,7 @@ def _write_description(
     folder = models.locate(settings.model)
     document = {
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
-        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "chunk": chunk,
+        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "surface_sync": settings.surface_sync, "chunk": chunk,
         "reference": settings.reference.name if settings.reference else None,
         "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4),
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),

@@ -73,6 +73,18 @@ def clean_estimate(scheduler: SchedulerMixin, prediction: Tensor, timestep: Tens
     return (latents - noise * prediction) / signal
 
 
+def moved(scheduler: SchedulerMixin, prediction: Tensor, timestep: Tensor, change: Tensor) -> Tensor:
+    """The prediction whose ``clean_estimate`` lies by ``change`` elsewhere."""
+    alpha_bar = scheduler.alphas_cumprod[int(timestep)].to(prediction)
+    signal, noise = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+    kind = scheduler.config.prediction_type
+    if kind == "v_prediction":
+        return prediction - change / noise
+    if kind == "sample":
+        return prediction + change
+    return prediction - change * signal / noise
+
+
 def noised(scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
     """Clean ``latents`` with as much of the unit ``noise`` on them as a frame has at ``timestep``."""
     alpha_bar = scheduler.alphas_cumprod[int(timestep)].to(latents)

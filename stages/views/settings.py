@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, FilePath, create_model, model_validator
@@ -58,6 +59,45 @@ class ControlNetSettings(BaseModel):
         return self
 
 
+def _weights(path: Path) -> Path:
+    """Weights come as safetensors alone: other formats may hold programs."""
+    if path.suffix.lower() != ".safetensors":
+        raise ValueError(f"expected a .safetensors file, got {path.name}")
+    return path
+
+
+WeightsFile = Annotated[FilePath, AfterValidator(_weights)]
+
+
+class LoraSettings(BaseModel):
+    """A LoRA and how much of it is added."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: WeightsFile = Field(description="A .safetensors file with kohya's or diffusers' names, for the model that is painted with.")
+    weight: float = Field(1.0, ge=-4, le=4, description="What it is multiplied by.")
+
+
+class EmbeddingSettings(BaseModel):
+    """A textual inversion: a word that a file gives a meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: WeightsFile = Field(description="A .safetensors file of A1111's or diffusers' kind, for the text model that is painted with.")
+    word: str | None = Field(None, min_length=1, max_length=100, description="What it is called in the prompts; null takes the file's name.")
+
+
+class FreeUSettings(BaseModel):
+    """FreeU (Si et al. 2024): the UNet's decoding half leans on its backbone (b above 1) and less on its skips (s below 1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    b1: float = Field(1.5, ge=0, le=3, description="Backbone, first decoding level.")
+    b2: float = Field(1.6, ge=0, le=3, description="Backbone, second decoding level.")
+    s1: float = Field(0.9, ge=0, le=3, description="Skips, first decoding level.")
+    s2: float = Field(0.2, ge=0, le=3, description="Skips, second decoding level.")
+
+
 class ViewsSettings(BaseModel):
     """How the pictures of the character are painted, or where finished ones lie."""
 
@@ -80,6 +120,9 @@ class ViewsSettings(BaseModel):
     controlnets: tuple[ControlNetSettings, ...] = Field(
         (ControlNetSettings(model="embedded/controlnet-parts", kind="parts"),), description="ControlNets; their residuals add up."
     )
+    loras: tuple[LoraSettings, ...] = Field((), description="LoRAs that are added to the model's UNet and text model.")
+    embeddings: tuple[EmbeddingSettings, ...] = Field((), description="Textual inversions; their words may stand in the prompt and in the negative prompt.")
+    freeu: FreeUSettings | None = Field(None, description="FreeU; null is off.")
     residual_decay: float = Field(
         1.0, gt=0, le=1, description="Residual i of n is weighted with decay^(n-1-i): below 1, fine levels are left freer."
     )
@@ -97,6 +140,11 @@ class ViewsSettings(BaseModel):
         description="Share of the steps by which the first frame is ahead of the rest, so that it decides what the words leave open and "
         "the others find it decided. At 0 all frames are equally noisy, as models want that were not trained for it.",
     )
+    surface_sync: float = Field(
+        0.0, ge=0, le=1,
+        description="Share of the steps, from the start, in which the clean pictures that the frames amount to are averaged where they see "
+        "the same point of the body.",
+    )
     reference: FilePath | None = Field(
         None,
         description="A picture of the character's front: it is the first frame, as it is, and all others look at it. Best drawn over the "
@@ -111,6 +159,11 @@ class ViewsSettings(BaseModel):
     prompt_suffix: ViewSuffix = Field(ViewSuffix(), description="Words added by the direction from which a frame looks.")
     negative_suffix: NegativeSuffix = Field(NegativeSuffix(), description="Words added to the negative prompt by the direction from which a frame looks.")
     ring_suffix: RingSuffix = Field(RingSuffix(), description="Words added by ring.")
+    prompt_blocks: int = Field(
+        1, ge=1, le=8,
+        description="Blocks of tokens (75 words or parts of words in Stable Diffusion) that a text may fill; what is longer is named and left "
+        "out. The embedded model learnt with one.",
+    )
     clip_skip: int = Field(0, ge=0, le=8, description="Layers of the text model left out at its end.")
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(

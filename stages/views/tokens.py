@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ArtifactError, MissingError
 from stages.views.emphasis import spans
+from stages.views.inversions import learned_words, pieces
+from stages.views.settings import ViewsSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -20,24 +22,38 @@ PIECE = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p
 
 @dataclass(frozen=True)
 class Reader:
-    """What a text model reads: at most ``limit`` tokens, begin and end among them. ``count`` gives those of a text."""
+    """What a text model reads: at most ``limit`` tokens in each of ``blocks``, begin and end among them. ``count`` gives those of a text
+    without begin and end."""
 
     limit: int
+    blocks: int
     count: Callable[[str], int]
+
+    @property
+    def room(self) -> int:
+        """Tokens that it reads, begins and ends among them."""
+        return self.limit * self.blocks
 
     def fits(self, text: str) -> bool:
         """Whether the text model reads all of ``text``."""
-        return self.count(text) <= self.limit
+        return self.count(text) <= (self.limit - 2) * self.blocks
 
 
-def reader(model_folder: Path) -> Reader:
-    """The reader of a model in diffusers' layout. Raises MissingError if it has no tokenizer, ArtifactError if that is broken."""
+def reader_of(settings: ViewsSettings, model_folder: Path) -> Reader:
+    """The reader of the settings' texts. Raises as ``reader`` does, and ConfigError for an embedding that cannot be read."""
+    return reader(model_folder, settings.prompt_blocks, learned_words(settings))
+
+
+def reader(model_folder: Path, blocks: int = 1, learned: Mapping[str, int] | None = None) -> Reader:
+    """The reader of a model in diffusers' layout, in ``blocks``, with the tokens of ``learned`` words (inversions.py). Raises MissingError if it has no tokenizer, ArtifactError if that is broken."""
     folder = model_folder / "tokenizer"
     limit = _json(folder / "tokenizer_config.json").get("model_max_length")
     if not isinstance(limit, int):
         raise ArtifactError(folder / "tokenizer_config.json", f"gives {limit!r} as model_max_length", "A number of tokens was expected.")
     tokenizer = _tokenizer(folder)
-    return Reader(limit, lambda text: sum(len(tokenizer.encode(span.text).ids) for span in spans(text)) + 2)
+    learned = learned or {}
+    length = lambda piece, word: len(tokenizer.encode(piece).ids) if word is None else learned[word]  # noqa: E731
+    return Reader(limit, blocks, lambda text: sum(length(*part) for span in spans(text) for part in pieces(span.text, learned)))
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import ArtifactError
 from stages.views.emphasis import plain
+from stages.views.inversions import learned_words, without
 from stages.views.settings import ViewsSettings
 
 WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")  # of any script; an underscore parts words, as the tokenizer does
@@ -58,12 +59,15 @@ def near_words(word: str, model_folder: Path, count: int = 3) -> list[str]:
 
 
 def painted_texts(settings: ViewsSettings) -> dict[str, str]:
-    """Every text that reaches the model, by what it is called: the prompts, and what is added by frame."""
-    return {
+    """Every text that reaches the model, by what it is called: the prompts, and what is added by frame; without the words that the
+    user's embeddings give a meaning."""
+    learned = learned_words(settings)
+    texts = {
         "prompt": settings.prompt, "negative prompt": settings.negative_prompt, "prompt_prefix": settings.prompt_prefix,
         "prompt_suffix": ", ".join(dict(settings.prompt_suffix).values()), "ring_suffix": ", ".join(dict(settings.ring_suffix).values()),
         "negative_suffix": ", ".join(dict(settings.negative_suffix).values()),
     }
+    return {name: without(text, learned) if learned else text for name, text in texts.items()}
 
 
 def word_notices(texts: Mapping[str, str], model: str, model_folder: Path) -> list[str]:

@@ -46,7 +46,7 @@ def test_tokens_are_counted_as_the_tokenizer_does(older: bool, tmp_path: Path) -
     read = reader(tmp_path)
     assert read.limit == tokenizer.model_max_length
     for text in (*TEXTS, LONG):
-        assert read.count(text) == len(tokenizer(plain(text)).input_ids), text
+        assert read.count(text) + 2 == len(tokenizer(plain(text)).input_ids), text
 
 
 def test_counting_loads_no_network_library() -> None:

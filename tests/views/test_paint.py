@@ -47,7 +47,7 @@ def sample(settings: ViewsSettings, conditions: ConditionSet, folder: Path, chun
         models.locate(settings.model), [models.locate(c.model) for c in settings.controlnets], "cpu", torch.float32
     )
     frames = _frames(settings, conditions, networks, frame_prompts(settings, conditions, models.locate(settings.model)))
-    denoiser = make_denoiser(settings, networks, context)
+    denoiser = make_denoiser(settings, networks, conditions, context)
     _remember_conditions(settings, conditions, denoiser.branches, context)
     noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
     return denoiser.run(frames, noise, chunk, lambda: None)[0], denoiser
@@ -149,16 +149,17 @@ def _done_twice(ticks: list[int], kills: tuple[int, ...]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "lead", "kills"),
+    ("scheduler", "lead", "sync", "kills"),
     [
-        ("dpmpp_2m_karras", 0.0, (5, 9)), ("dpmpp_2m_karras", 0.5, (2, 5)), ("dpmpp_2m_karras", 0.5, (5, 10)), ("unipc", 0.0, (5, 9)),
-        ("unipc", 0.5, (2, 5)), ("unipc", 0.5, (5, 10)), ("ddim", 0.0, (5, 9)),
+        ("dpmpp_2m_karras", 0.0, 0.0, (5, 9)), ("dpmpp_2m_karras", 0.5, 0.5, (2, 5)), ("dpmpp_2m_karras", 0.5, 0.0, (5, 10)),
+        ("unipc", 0.0, 0.5, (5, 9)), ("unipc", 0.5, 0.0, (2, 5)), ("unipc", 0.5, 0.0, (5, 10)), ("ddim", 0.0, 0.0, (5, 9)),
     ],
 )
 def test_a_killed_run_ends_in_the_same_bytes(
-    scheduler: str, lead: float, kills: tuple[int, int], settings: Build, conditions: ConditionSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheduler: str, lead: float, sync: float, kills: tuple[int, int], settings: Build, conditions: ConditionSet, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chosen = settings(scheduler=scheduler, steps=4, chunk=4, lead=lead)
+    chosen = settings(scheduler=scheduler, steps=4, chunk=4, lead=lead, surface_sync=sync)
     payload = lambda: {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}  # noqa: E731
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
     undisturbed = payload()

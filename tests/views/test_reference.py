@@ -63,7 +63,7 @@ def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_sk
         ).images[0]
         for i, name in enumerate(conditions.names)
     ]
-    denoiser = make_denoiser(settings, networks, context)  # takes the ControlNets' embedders out: after the pipeline has run
+    denoiser = make_denoiser(settings, networks, conditions, context)  # takes the ControlNets' embedders out: after the pipeline has run
     _remember_conditions(settings, conditions, denoiser.branches, context)
     latents, _ = denoiser.run(_frames(settings, conditions, networks, prompts), noise, 2, lambda: None)
     torch.testing.assert_close(latents, torch.stack(expected), rtol=0, atol=1e-4)

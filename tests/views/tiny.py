@@ -11,8 +11,9 @@ from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DCondi
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from stages.artifacts.cameras import ring
-from stages.artifacts.conditions import ConditionSet, write_cameras
+from stages.artifacts.conditions import ConditionSet, write_body, write_cameras
 from stages.artifacts.images import write_png
+from tests.bodies import ball
 
 BLOCKS = ("CrossAttnDownBlock2D", "DownBlock2D")
 UP_BLOCKS = ("UpBlock2D", "CrossAttnUpBlock2D")
@@ -86,7 +87,7 @@ def write_model(folder: Path, prediction_type: str = "epsilon", length: int = 77
 
 
 def write_conditions(folder: Path, body: int = 5, head: int = 3, width: int = 32, height: int = 48) -> ConditionSet:
-    """Two rings of noise pictures, kinds parts and depth."""
+    """Two rings of noise pictures, kinds parts and depth, round a ball."""
     rings = {
         "body": ring("body", body, np.array([0.0, 0.0, 0.8]), 4.0, 0.0, 90.0, width, height),
         "head": ring("head", head, np.array([0.0, 0.0, 1.4]), 4.0, 0.0, 300.0, width, height),
@@ -97,4 +98,5 @@ def write_conditions(folder: Path, body: int = 5, head: int = 3, width: int = 32
         for camera in (c for cameras in rings.values() for c in cameras):
             write_png(folder / kind / f"{camera.name}.png", rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     write_cameras(folder, rings, "parts")
+    write_body(folder, ball(0.6, (0.0, 0.0, 1.0)), np.eye(4)[None])
     return ConditionSet.open(folder)
