@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from pipeline.graph import Recipe
 
 INTERRUPTED = 130
-VALUE_FLAGS = {"--until": True, "--force": True, "--out": True, "--cache": True, "--profile": True, "--recipe": True,
+VALUE_FLAGS = {"--until": True, "--seeds": True, "--force": True, "--out": True, "--cache": True, "--profile": True, "--recipe": True,
                "--dry-run": False, "--debug": False, "--help": False, "--all": False, "--markdown": False}
 RUN_EPILOG = """any setting can be given by its dotted path, with the same checks as in the YAML:
   --views.steps 30   --seed 7   --prompt "a girl with short blue hair"
 `python -m pipeline schema` lists them all; docs/configuration.md explains them.
 exit codes: 0 done, 1 a stage failed, 2 the input was wrong, 3 something is missing, 130 interrupted (resumable)"""
+
+
+SWEEP_EPILOG = """values stand between commas; those of a setting that takes text, a path or a list between bars:
+  --views.guidance_scale 2,4   --views.window sliding,none   --prompt "a girl with red hair|a girl with blue hair"
+Every run is an ordinary one under its own name, NAME_00 on; the sheet is NAME_sweep.png."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def main(arguments: Sequence[str], doors: Doors) -> int:
     try:
         known, others = _split(arguments)
         options = _parser().parse_args(known)
-        if others and options.command not in ("run", "explain"):
+        if others and options.command not in ("run", "explain", "sweep", "preview"):
             raise ConfigError(f"{options.command} knows no --{others[0][0]}; `python -m pipeline {options.command} --help` lists its flags")
         signal.signal(signal.SIGTERM, _interrupt)
         return COMMANDS[options.command](options, others, doors)
@@ -93,6 +98,17 @@ def _parser() -> argparse.ArgumentParser:
         if name == "run":
             command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
         _places(command)
+    for name, text in (("sweep", "a run for every combination of values, --views.steps 10,20, and one sheet of all"),
+                       ("preview", "the front for several seeds on one sheet, before all views are painted")):
+        command = _command(commands, name, text, SWEEP_EPILOG)
+        command.add_argument("config", nargs="?", type=Path, help="YAML with the settings; not needed with --prompt")
+        if name == "preview":
+            command.add_argument("--seeds", type=int, default=8, metavar="N", help="how many, from the seed of --seed or 0 on (default: 8)")
+        else:
+            command.add_argument("--until", metavar="STAGE", help="stop after this stage (default: the one that paints)")
+        command.add_argument("--profile", metavar="NAME", help="bundle of defaults in configs/profiles")
+        command.add_argument("--recipe", metavar="NAME", default="character", help=argparse.SUPPRESS)
+        _places(command)
     _places(_command(commands, "verify", "read everything that is kept again and compare digests"))
     clean = _command(commands, "clean", "remove leftovers and what no result refers to")
     clean.add_argument("--all", action="store_true", help="remove everything that is kept")
@@ -137,8 +153,8 @@ def _request(options: argparse.Namespace, others: list[tuple[str, str | None]], 
     from pipeline.commands import Request
 
     out, cache = _folders(options)
-    return Request(_recipe(options, doors), options.config, tuple(others), options.profile, options.until,
-                   tuple(n for word in options.force for n in word.split(",")), out, cache)
+    force = tuple(n for word in getattr(options, "force", ()) for n in word.split(","))
+    return Request(_recipe(options, doors), options.config, tuple(others), options.profile, getattr(options, "until", None), force, out, cache)
 
 
 def _recipe(options: argparse.Namespace, doors: Doors) -> Recipe:
@@ -152,16 +168,32 @@ def _run(options: argparse.Namespace, others: list[tuple[str, str | None]], door
     request = _request(options, others, doors)
     if options.dry_run:
         return _say_verdicts(request)
-    import logging
-
     from pipeline.commands import run
     from pipeline.narrate import TerminalNarrator
+
+    _quiet_warnings()
+    run(request, TerminalNarrator())
+    return 0
+
+
+def _sweep(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:
+    request = _request(options, others, doors)
+    from pipeline.narrate import TerminalNarrator
+    from pipeline.sweep import preview, sweep
+
+    _quiet_warnings()
+    narrator = TerminalNarrator()
+    narrator.say(str(preview(request, options.seeds, narrator) if options.command == "preview" else sweep(request, narrator)))
+    return 0
+
+
+def _quiet_warnings() -> None:
+    """What libraries warn of goes into the log, not between the lines of a run."""
+    import logging
 
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
     logging.getLogger("py.warnings").propagate = False
-    run(request, TerminalNarrator())
-    return 0
 
 
 def _explain(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:
@@ -221,5 +253,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-COMMANDS = {"run": _run, "explain": _explain, "verify": _verify, "clean": _clean, "doctor": _doctor, "setup": _setup, "models": _models,
+COMMANDS = {"run": _run, "sweep": _sweep, "preview": _sweep, "explain": _explain, "verify": _verify, "clean": _clean, "doctor": _doctor, "setup": _setup, "models": _models,
             "schema": _schema}

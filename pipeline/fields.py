@@ -67,6 +67,11 @@ def takes_text(info: FieldInfo | None) -> bool:
                for arm in _arms(info.annotation))
 
 
+def takes_free_text(info: FieldInfo) -> bool:
+    """Whether a field takes any text or a path, not only some words."""
+    return any(arm is str or (isinstance(arm, type) and issubclass(arm, Path)) for arm in _arms(info.annotation))
+
+
 def takes_words(info: FieldInfo) -> bool:
     """Whether a field is a list of plain text, which the command line may give as words between commas."""
     arms = [arm for item in item_types(info.annotation) for arm in _arms(item)]

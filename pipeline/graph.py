@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -46,6 +47,16 @@ def _none_known() -> Iterable[str]:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """How a recipe shows what several runs come to: the ``stage`` at which they stop, the ``settings`` of a first impression, by
+    dotted name, and ``sheet``, which lays (label, that stage's folder) out as one picture."""
+
+    stage: str
+    settings: Mapping[str, str]
+    sheet: Callable[[Sequence[tuple[str, Path]], Path], None]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Stages in the order in which they run.
 
@@ -64,6 +75,7 @@ class Recipe:
     known_models: Callable[[], Iterable[str]] = field(default=_none_known)
     skipped: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=_none_skipped)
     mistakes: Callable[[Mapping[str, Any]], Iterable[Mistake]] = field(default=_none_wrong)
+    preview: Preview | None = None
 
     def stage(self, name: str) -> Stage:
         """The stage of that name. Raises KeyError."""

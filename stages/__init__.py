@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, MissingError
-from pipeline.graph import Mistake, Recipe
+from pipeline.graph import Mistake, Preview, Recipe
 
 DRAWN_ALWAYS = "mask"
 
@@ -24,7 +25,14 @@ def character() -> Recipe:
     return Recipe("character", (CONDITIONS, VIEWS, MASKS, FIELD, MESH, RIG, EXPORT),
                   apart=frozenset({"masks.prompt"}),
                   models=frozenset({"views.model", "views.controlnets.model", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
-                  skipped=_unneeded, mistakes=_mistakes)
+                  skipped=_unneeded, mistakes=_mistakes,
+                  preview=Preview("views", {"conditions.body_ring.views": "1", "conditions.head_ring.views": "0"}, _sheet))
+
+
+def _sheet(rows: Sequence[tuple[str, Path]], path: Path) -> None:
+    from stages.artifacts.sweep_sheet import write_sheet
+
+    write_sheet(rows, path)
 
 
 def _known_models() -> Iterable[str]:
@@ -60,7 +68,7 @@ def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
                           f"{', '.join(drawn)}; add {control.kind} there, or take it out of views.controlnets")
 
 
-def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str], Callable[[], object]]]:
+def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | int, ...], Callable[[], object]]]:
     """(stage that would fail, setting, what raises ConfigError or MissingError) of the user's files that are quick to judge."""
     conditions, views = settings["conditions"], settings["views"]
     if conditions.pose_file is not None:
@@ -75,6 +83,13 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, s
         from stages.views.reference import open_reference
 
         yield "views", ("views", "reference"), lambda: open_reference(views.reference)
+    if views.loras or views.embeddings:
+        from stages.views.inversions import check_embedding
+        from stages.views.lora import check_lora
+
+        for name, check in (("loras", check_lora), ("embeddings", check_embedding)):
+            for index, item in enumerate(getattr(views, name)):
+                yield "views", ("views", name, index, "file"), lambda check=check, file=item.file: check(file)
     if views.folder is not None:
         from stages.masks.alpha import require_channel
         from stages.views.own import open_own

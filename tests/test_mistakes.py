@@ -23,6 +23,7 @@ HEAD = "name: mika\nprompt: a girl\n"
 def refused(tmp_path: Path, text: str, until: str | None = None) -> list[str]:
     path = tmp_path / "c.yaml"
     path.write_text(HEAD + text)
+    (tmp_path / "c.safetensors").write_text("no weights at all")
     with pytest.raises(ConfigError) as caught:
         prepare(Request(RECIPE, path, until=until, out=tmp_path / "outputs", cache=tmp_path / "cache"))
     assert caught.value.exit_code == 2 and not (tmp_path / "outputs").exists()
@@ -40,6 +41,7 @@ def refused(tmp_path: Path, text: str, until: str | None = None) -> list[str]:
     ("views: {prompt: ' '}\n", "c.yaml:3:17: views.prompt: expected text, got ' ', which is blank"),
     ("views:\n  loras:\n  - {file: style.safetensors}\n", "c.yaml:5:12: views.loras[0].file: there is no file style.safetensors"),
     ("views: {loras: [{file: c.yaml}]}\n", "c.yaml:3:24: views.loras[0].file: expected a .safetensors file, got c.yaml"),
+    ("views: {embeddings: [{file: c.safetensors}]}\n", "c.yaml:3:29: views.embeddings[0].file: c.safetensors: is not a safetensors file (a header of "),
     ("conditions: {body: .}\n", "c.yaml:3:20: conditions.body: expected a file, but "),
     ("conditions: {pose_file: .}\n", "c.yaml:3:25: conditions.pose_file: expected a file, but "),
     ("export: {formats: obj}\n", "c.yaml:3:19: export.formats: expected a list: each text, got 'obj'; write it as [glb]. Files to write: `glb` "),

@@ -6,15 +6,14 @@ from the file's header, so that a prompt can be measured without torch.
 
 from __future__ import annotations
 
-import json
 import re
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
 from stages.views.settings import EmbeddingSettings, ViewsSettings
+from stages.views.weights_file import shapes
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel
@@ -25,6 +24,11 @@ A1111_KEY = "emb_params"
 def learned_words(settings: ViewsSettings) -> dict[str, int]:
     """The words of the settings' embeddings, lower case, and how many vectors each stands for. Raises ConfigError."""
     return {word_of(embedding): _shape(embedding.file)[1] for embedding in settings.embeddings}
+
+
+def check_embedding(path: Path) -> None:
+    """Raises ConfigError if the file is no embedding."""
+    _shape(path)
 
 
 def word_of(embedding: EmbeddingSettings) -> str:
@@ -76,15 +80,9 @@ def add_words(text_encoder: CLIPTextModel, settings: ViewsSettings) -> Mapping[s
 
 def _shape(path: Path) -> tuple[str, int]:
     """Name of the tensor in an embedding's file and how many vectors it holds."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 10**7)))
-        shapes = {key: entry["shape"] for key, entry in header.items() if key != "__metadata__"}
-    except (OSError, struct.error, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(f"{path}: is not a safetensors file ({error})") from error
-    key = A1111_KEY if A1111_KEY in shapes else next(iter(shapes), "")
-    if (key != A1111_KEY and len(shapes) != 1) or len(shapes[key]) not in (1, 2):
-        raise ConfigError(f"{path}: holds {', '.join(sorted(shapes)) or 'nothing'}; expected an embedding for Stable Diffusion 1: "
+    held = shapes(path)
+    key = A1111_KEY if A1111_KEY in held else next(iter(held), "")
+    if (key != A1111_KEY and len(held) != 1) or len(held[key]) not in (1, 2):
+        raise ConfigError(f"{path}: holds {', '.join(sorted(held)) or 'nothing'}; expected an embedding for Stable Diffusion 1: "
                           f"{A1111_KEY}, or a single tensor")
-    return key, 1 if len(shapes[key]) == 1 else int(shapes[key][0])
+    return key, 1 if len(held[key]) == 1 else held[key][0]

@@ -11,14 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
+from stages.views.weights_file import shapes
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Layer = tuple[str, str]  # "unet" or "text_encoder", and the layer's name with underscores
 ROOTS = {"lora_unet_": "unet", "unet.": "unet", "lora_te_": "text_encoder", "lora_te1_": "text_encoder", "text_encoder.": "text_encoder"}
 _ROLE = re.compile(
     r"(?P<layer>.+?)(?:\.lora_(?P<kohya>down|up)\.weight|\.lora_(?P<peft>A|B)(?:\.default)?\.weight"
@@ -37,11 +38,29 @@ class Patch:
 
     def delta(self, like: Tensor) -> Tensor:
         """``alpha / rank * up @ down``, float32, in the shape of ``like``. Raises ValueError if it is none of that shape."""
-        rank = self.down.shape[0]
+        rank, sides = len(self.down), f"{tuple(self.up.shape)} times {tuple(self.down.shape)}, the layer's weight {tuple(like.shape)}"
+        if self.up.numel() != len(self.up) * rank:
+            raise ValueError(f"is {sides}")
         product = self.up.float().flatten(1) @ self.down.float().flatten(1)
-        if self.up.shape[1] != rank or product.numel() != like.numel() or len(product) != len(like):
-            raise ValueError(f"is {tuple(product.shape)} of rank {rank}, the layer's weight {tuple(like.shape)}")
+        if product.numel() != like.numel() or len(product) != len(like):
+            raise ValueError(f"is {sides}")
         return (self.alpha / rank) * product.view(like.shape)
+
+
+def check_lora(path: Path) -> None:
+    """Raises ConfigError if the file is no LoRA; reads its header alone."""
+    _sides(path)
+
+
+def read_lora(path: Path) -> dict[Layer, Patch]:
+    """What the file adds to each layer. Raises ConfigError."""
+    from safetensors.torch import load_file
+
+    sides, tensors = _sides(path), load_file(path)
+    return {
+        layer: Patch(tensors[its["down"]], tensors[its["up"]], float(tensors[its["alpha"]] if "alpha" in its else len(tensors[its["down"]])))
+        for layer, its in sides.items()
+    }
 
 
 def add_lora(networks: Mapping[str, nn.Module], path: Path, weight: float) -> int:
@@ -49,52 +68,49 @@ def add_lora(networks: Mapping[str, nn.Module], path: Path, weight: float) -> in
 
     Raises ConfigError, and has changed nothing, if the file is no LoRA or one for another model.
     """
+    import torch
+    from torch import nn
+
     patches = read_lora(path)
     layers = {
         (root, _spelled(name)): module
         for root, network in networks.items() for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))
     }
-    strange = [".".join(where) for where in patches if where not in layers]
+    strange = [".".join(layer) for layer in patches if layer not in layers]
     if strange:
         raise ConfigError(
             f"{path}: {len(strange)} of its {len(patches)} layers are not in this model, such as {strange[0]}; "
             "expected a LoRA for the model that `views.model` names"
         )
     deltas = {}
-    for where, patch in patches.items():
+    for layer, patch in patches.items():
         try:
-            deltas[where] = weight * patch.delta(layers[where].weight)
-        except (ValueError, RuntimeError) as error:
-            raise ConfigError(f"{path}: {'.'.join(where)} {error}; expected a LoRA for the model that `views.model` names") from error
+            deltas[layer] = weight * patch.delta(layers[layer].weight)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {'.'.join(layer)} {error}; expected a LoRA for the model that `views.model` names") from error
     with torch.no_grad():
-        for where, delta in deltas.items():
-            own = layers[where].weight
+        for layer, delta in deltas.items():
+            own = layers[layer].weight
             own.copy_(own.float() + delta.to(own.device))
     return len(deltas)
 
 
-def read_lora(path: Path) -> dict[tuple[str, str], Patch]:
-    """(network, layer) -> what is added to it, layers spelt with underscores. Raises ConfigError."""
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{path}: is not a safetensors file ({error})") from error
-    sides: dict[tuple[str, str], dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        where, role = _parted(key, path)
-        sides.setdefault(where, {})[role] = tensor
+def _sides(path: Path) -> dict[Layer, dict[str, str]]:
+    """Layer -> names of its tensors, by what they are: down, up, and alpha where it is given."""
+    sides: dict[Layer, dict[str, str]] = {}
+    for key in shapes(path):
+        layer, role = _parted(key, path)
+        sides.setdefault(layer, {})[role] = key
     if not sides:
         raise ConfigError(f"{path}: holds no weights")
-    patches = {}
-    for where, its in sides.items():
+    for layer, its in sides.items():
         if "down" not in its or "up" not in its:
-            raise ConfigError(f"{path}: {'.'.join(where)} has only {', '.join(sorted(its))}; down and up were expected")
-        patches[where] = Patch(its["down"], its["up"], float(its.get("alpha", torch.tensor(len(its["down"])))))
-    return patches
+            raise ConfigError(f"{path}: {'.'.join(layer)} has only {', '.join(sorted(its))}; down and up were expected")
+    return sides
 
 
-def _parted(key: str, path: Path) -> tuple[tuple[str, str], str]:
-    """((network, layer), "down", "up" or "alpha") of a tensor's name."""
+def _parted(key: str, path: Path) -> tuple[Layer, str]:
+    """Layer, and "down", "up" or "alpha", of a tensor's name."""
     root = next((prefix for prefix in ROOTS if key.startswith(prefix)), None)
     found = _ROLE.fullmatch(key.removeprefix(root)) if root else None
     if root is None or found is None:

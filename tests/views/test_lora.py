@@ -114,7 +114,7 @@ def test_kohyas_names_are_read_as_diffusers_reads_them(tmp_path: Path) -> None:
     (lambda t: t | {"lora_te2_text_model_x.lora_down.weight": torch.ones(1, 1)}, "lora_te2_.* is no part of a LoRA for Stable Diffusion 1"),
     (lambda t: t | {"lora_unet_conv_in.hada_w1_a": torch.ones(1, 1)}, "hada_w1_a is no part of a LoRA"),
     (lambda t: {k.replace("conv_in", "conv_inn"): v for k, v in t.items()}, "1 of its 5 layers are not in this model, such as unet.conv_inn"),
-    (lambda t: {k: v[:, :-1].contiguous() if "to_q.lora_down" in k else v for k, v in t.items()}, "to_q is \\(16, 15\\) of rank 3, the layer's weight \\(16, 16\\)"),
+    (lambda t: {k: v[:, :-1].contiguous() if "to_q.lora_down" in k else v for k, v in t.items()}, "to_q is \\(16, 3\\) times \\(3, 15\\), the layer's weight \\(16, 16\\)"),
     (lambda t: {k: v for k, v in t.items() if "conv_in.lora_up" not in k}, "unet.conv_in has only alpha, down"),
     (lambda t: {}, "holds no weights"),
 ])
