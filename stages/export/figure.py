@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from stages.artifacts.cameras import Camera, orbit
-from stages.artifacts.glb import corner_normals
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rendering.picture import STUDIO, Look, Surface, draw
@@ -32,7 +32,7 @@ class Figure:
     @cached_property
     def v_nrm(self) -> np.ndarray:
         """(V, 3) unit normals that belong to ``v_pos``."""
-        return self.mesh.v_nrm if self.skinning is None else corner_normals(self.v_pos, self.mesh.t_pos_idx)
+        return self.mesh.v_nrm if self.skinning is None else vertex_normals(self.v_pos, self.mesh.t_pos_idx)
 
     @cached_property
     def height_m(self) -> float:
@@ -54,7 +54,7 @@ class Figure:
     def picture(self, camera: Camera, v_pos: np.ndarray | None = None, look: Look = "texture") -> np.ndarray:
         """(height, width, 3) uint8 before the studio's grey."""
         v = self.v_pos if v_pos is None else v_pos
-        normals = self.v_nrm if v_pos is None else corner_normals(v, self.mesh.t_pos_idx)
+        normals = self.v_nrm if v_pos is None else vertex_normals(v, self.mesh.t_pos_idx)
         surface = Surface(normals, self.mesh.t_pos_idx, self.mesh.v_tex, self.mesh.t_tex_idx, self.kd_u8)
         return draw(surface, v, camera, look, backdrop=STUDIO)
 

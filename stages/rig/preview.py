@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.artifacts.glb import corner_normals
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rendering.picture import Surface, draw, draw_colours
@@ -41,7 +41,7 @@ def posed_pictures(mesh: MeshAsset, skinning: Skinning, height_px: int) -> dict[
     for name in SHOWN:
         transforms = skinning.skeleton.joint_transforms(showcase_pose(skinning.skeleton, name))
         v_pos = skinning.posed(transforms)
-        surface = Surface(corner_normals(v_pos, textured.t_pos_idx), textured.t_pos_idx, textured.v_tex, textured.t_tex_idx, to_u8(textured.kd))
+        surface = Surface(vertex_normals(v_pos, textured.t_pos_idx), textured.t_pos_idx, textured.v_tex, textured.t_tex_idx, to_u8(textured.kd))
         pictures[name] = draw(surface, v_pos, looking_at(v_pos, 20.0, height_px, height_px))
     return pictures
 

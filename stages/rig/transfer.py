@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.artifacts.body import BodyModel, Skeleton
-from stages.artifacts.glb import corner_normals
+from stages.artifacts.normals import vertex_normals
 from stages.rig.closest import Closest, closest_points
 from stages.rig.hair import find_hair, hair_weights
 from stages.rig.inpaint import components_of, edges_of, inpaint
@@ -40,7 +40,7 @@ def transfer_weights(
 
     ``v_rgb`` (V, 3), sRGB in [0, 1], tells hair from clothes; without it hair is treated as everything else.
     """
-    v_nrm = corner_normals(v_pos, t_pos_idx)
+    v_nrm = vertex_normals(v_pos, t_pos_idx)
     near = closest_points(v_pos, posed.v_pos, posed.t_pos_idx, v_nrm, np.cos(np.radians(settings.normal_deg)))
     confidence = believed(v_pos, v_nrm, near, posed, settings)
     confidence[continuity_breaks(v_pos, t_pos_idx, near.point)] = 0.0
@@ -62,7 +62,7 @@ def transfer_weights(
 
 def believed(v_pos: np.ndarray, v_nrm: np.ndarray, near: Closest, posed: BodyModel, settings: RigSettings) -> np.ndarray:
     """(V,) trust in the closest point: falls with distance from ``near_m`` to ``far_m`` and with the angle between smooth normals."""
-    body_nrm = near.interpolate(corner_normals(posed.v_pos, posed.t_pos_idx), posed.t_pos_idx)
+    body_nrm = near.interpolate(vertex_normals(posed.v_pos, posed.t_pos_idx), posed.t_pos_idx)
     body_nrm /= np.maximum(np.linalg.norm(body_nrm, axis=-1, keepdims=True), 1e-12)
     least = np.cos(np.radians(settings.normal_deg))
     facing = _smoothstep(((body_nrm * v_nrm).sum(-1) - least) / (1 - least) * 2)

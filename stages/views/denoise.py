@@ -22,7 +22,7 @@ from torch import Tensor
 from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
-from stages.views.schedule import clean_estimate, history, noised, restore
+from stages.views.schedule import clean_estimate, cooled, history, noised, restore
 from stages.views.strands import Strand, frames_begun, make_strands, ticks_of, windows_at
 from stages.views.surface import Synchronizer
 from stages.views.windows import ChunkPlan, Windows, plan_chunks
@@ -45,8 +45,8 @@ class Frames:
 
 @dataclass
 class Denoiser:
-    """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; a
-    ``synchronizer`` brings the frames to agree in the first steps. ``evaluations`` counts
+    """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; ``temperature``
+    multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps. ``evaluations`` counts
     frames that went through the UNet, both halves of guidance."""
 
     unet: UNet2DConditionModel
@@ -57,6 +57,7 @@ class Denoiser:
     residual_decay: float = 1.0
     controlnet_window: bool = False
     lead: int = 0
+    temperature: float = 1.0
     synchronizer: Synchronizer | None = None
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
@@ -165,7 +166,8 @@ class Denoiser:
                     if strand.step(tick) in watched_steps:
                         _glimpse(glimpses, strand, tick, prediction, latents, watched)
                     rows = list(strand.rows)
-                    latents[rows] = strand.scheduler.step(prediction[rows], strand.timestep(tick), latents[rows], return_dict=False)[0]
+                    after = strand.scheduler.step(prediction[rows], strand.timestep(tick), latents[rows], return_dict=False)[0]
+                    latents[rows] = cooled(strand.scheduler, strand.step(tick), prediction[rows], latents[rows], after, self.temperature)
             self.checkpoint.save(STATE, _state_writer(tick + 1, latents, glimpses, [history(s.scheduler) for s in strands]))
         for window in self._windows:
             window.off()

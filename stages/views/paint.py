@@ -127,7 +127,7 @@ def make_denoiser(settings: ViewsSettings, networks: Networks, conditions: Condi
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
         settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
-        _synchronizer(settings, conditions, networks),
+        settings.temperature, _synchronizer(settings, conditions, networks),
     )
 
 
@@ -231,7 +231,8 @@ def _write_description(
     folder = models.locate(settings.model)
     document = {
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
-        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "surface_sync": settings.surface_sync, "chunk": chunk,
+        "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "temperature": settings.temperature, "surface_sync": settings.surface_sync,
+        "chunk": chunk,
         "reference": settings.reference.name if settings.reference else None,
         "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4),
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),

@@ -85,6 +85,19 @@ def moved(scheduler: SchedulerMixin, prediction: Tensor, timestep: Tensor, chang
     return prediction - change * signal / noise
 
 
+def cooled(scheduler: SchedulerMixin, step: int, prediction: Tensor, before: Tensor, after: Tensor, temperature: float) -> Tensor:
+    """Latents ``after`` the step number ``step``, which began with ``before``, with the noise that is left in them times ``temperature``.
+
+    Below 1 the network finds less noise than it is told, and takes more of what it sees for noise: pictures come out calmer, nearer to what
+    is most likely. The last step leaves none.
+    """
+    if temperature == 1 or step + 1 >= len(scheduler.timesteps):
+        return after
+    signal = scheduler.alphas_cumprod[int(scheduler.timesteps[step + 1])].sqrt()
+    still = signal * clean_estimate(scheduler, prediction, scheduler.timesteps[step], before)
+    return still + temperature * (after - still)
+
+
 def noised(scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
     """Clean ``latents`` with as much of the unit ``noise`` on them as a frame has at ``timestep``."""
     alpha_bar = scheduler.alphas_cumprod[int(timestep)].to(latents)

@@ -136,9 +136,14 @@ class ViewsSettings(BaseModel):
         description="Frames that a frame's self-attention sees: first, previous and itself; only itself; all (memory grows with the views).",
     )
     lead: float = Field(
-        0.0, ge=0, le=1,
+        0.5, ge=0, le=1,
         description="Share of the steps by which the first frame is ahead of the rest, so that it decides what the words leave open and "
         "the others find it decided. At 0 all frames are equally noisy, as models want that were not trained for it.",
+    )
+    temperature: float = Field(
+        0.94, ge=0.5, le=1,
+        description="What the noise that each step leaves is multiplied by. Below 1 pictures are calmer, nearer to what the model holds most "
+        "likely, which small models need; at 1 the solver is left as it is.",
     )
     surface_sync: float = Field(
         0.0, ge=0, le=1,
@@ -182,6 +187,8 @@ class ViewsSettings(BaseModel):
             raise ValueError("a folder is given, but source is diffusion; write source: images")
         if self.source == "images" and self.reference is not None:
             raise ValueError("a reference is given, but source is images, and nothing is painted; write source: diffusion")
+        if self.scheduler == "unipc" and self.temperature != 1:
+            raise ValueError("unipc corrects each step afterwards and so undoes a temperature below 1; write temperature: 1, or another scheduler")
         if self.reference is not None and self.window == "none":
             raise ValueError("with window: none no frame looks at the reference; write window: sliding")
         return self

@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.errors import ArtifactError
 from stages.artifacts.body import axis_angle_wxyz, rotation_matrix, skin
-from stages.artifacts.glb import GlbAnimation, GlbMaterial, GlbMesh, corner_normals, write_glb, y_up_to_z_up, z_up_to_y_up
+from stages.artifacts.glb import GlbAnimation, GlbMaterial, GlbMesh, write_glb, y_up_to_z_up, z_up_to_y_up
 from stages.artifacts.glb_reader import dense_weights, read_glb
 from stages.artifacts.images import encode_png
+from stages.artifacts.normals import vertex_normals
 from stages.rig.inpaint import strongest
 from tests.export.gltf_rules import check_rules
 from tests.rig.figures import body
@@ -99,7 +100,7 @@ def test_round_trip_through_our_reader(tmp_path: Path) -> None:
     (part,) = scene.parts
     np.testing.assert_allclose(part.v_pos[part.t_pos_idx], mesh.v_pos[mesh.t_pos_idx], atol=1e-6)
     np.testing.assert_allclose(part.v_tex[part.t_pos_idx], mesh.v_tex[mesh.t_tex_idx], atol=1e-6)
-    np.testing.assert_allclose(part.v_nrm[part.t_pos_idx], corner_normals(mesh.v_pos, mesh.t_pos_idx)[mesh.t_pos_idx], atol=1e-5)
+    np.testing.assert_allclose(part.v_nrm[part.t_pos_idx], vertex_normals(mesh.v_pos, mesh.t_pos_idx)[mesh.t_pos_idx], atol=1e-5)
     dense = dense_weights(joints.astype(int), weights, len(skeleton.names))
     got = dense_weights(part.joints, part.weights, len(skeleton.names))
     order = [scene.skeleton.index(name) for name in skeleton.names]

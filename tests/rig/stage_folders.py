@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.stage import StageContext
-from stages.artifacts.glb import GlbMaterial, corner_normals, write_glb
+from stages.artifacts.glb import GlbMaterial, write_glb
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
+from stages.artifacts.normals import vertex_normals
 
 
 class NoCheckpoint:
@@ -57,7 +58,7 @@ def textured(v_pos: np.ndarray, t_pos_idx: np.ndarray, side: int = 64) -> Textur
     kd = np.stack([0.5 + 0.5 * np.sin(40 * v), 0.4 + 0.4 * u, 0.6 + 0 * u], -1).astype(np.float32)
     ks = np.broadcast_to(np.array([1.0, 0.8, 0.0], np.float32), (side, side, 3))
     normal = np.broadcast_to(np.array([0.5, 0.5, 1.0], np.float32), (side, side, 3))
-    v_nrm = corner_normals(v_pos, t_pos_idx)
+    v_nrm = vertex_normals(v_pos, t_pos_idx)
     v_tng = np.cross([0.0, 1.0, 0.0], v_nrm)
     v_tng /= np.maximum(np.linalg.norm(v_tng, axis=-1, keepdims=True), 1e-9)
     hand = np.ones((len(v_pos), 1))

@@ -35,7 +35,8 @@ def settings(model_folder: Path) -> Callable[..., ViewsSettings]:
     def build(**changes: Any) -> ViewsSettings:
         controls = (ControlNetSettings(model=str(model_folder / "controlnet-parts"), kind="parts"),)
         return ViewsSettings(
-            **{"model": str(model_folder), "controlnets": controls, "steps": 4, "prompt": "girl, red hair", "guidance_scale": 3.0}
+            **{"model": str(model_folder), "controlnets": controls, "steps": 4, "prompt": "girl, red hair", "guidance_scale": 3.0,
+               "lead": 0.0, "temperature": 1.0}
             | changes
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import StageError
@@ -23,6 +24,7 @@ from stages.views.denoise import Denoiser
 from stages.views.networks import open_networks
 from stages.views.noise import frame_noise
 from stages.views.paint import _frames, frame_prompts, latent_shape, make_denoiser, places
+from stages.views.schedule import cooled, make_scheduler
 from stages.views.settings import ControlNetSettings, ViewsSettings
 from tests.views.tiny import write_conditions
 from third_party import models
@@ -97,6 +99,44 @@ def test_controlnets_that_look_across_frames_may_be_silent_for_the_leader(
     assert (sample(chosen, conditions, tmp_path / "cut", chunk)[0] - whole).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("scheduler", ["dpmpp_2m_karras", "ddim"])
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_a_temperature_multiplies_the_noise_that_a_step_leaves(scheduler: str, kind: str) -> None:
+    """Of a network that sees picture and noise as they are, what lies between the picture and the next latents is that much less."""
+    solver = make_scheduler(scheduler, {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "prediction_type": kind})
+    solver.set_timesteps(10)
+    picture, noise = torch.randn(2, 3, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    for step in (0, 6, 9):
+        here = solver.timesteps[step]
+        alpha = solver.alphas_cumprod[int(here)]
+        latents = alpha.sqrt() * picture + (1 - alpha).sqrt() * noise
+        prediction = noise if kind == "epsilon" else alpha.sqrt() * noise - (1 - alpha).sqrt() * picture
+        after = torch.full_like(latents, 2.0)
+        cold = cooled(solver, step, prediction, latents, after, 0.8)
+        if step == 9:
+            assert torch.equal(cold, after)
+            continue
+        still = solver.alphas_cumprod[int(solver.timesteps[step + 1])].sqrt() * picture
+        torch.testing.assert_close(cold - still, 0.8 * (after - still), rtol=1e-3, atol=1e-3)
+        assert cooled(solver, step, prediction, latents, after, 1.0) is after
+
+
+def test_colder_pictures_lie_nearer_to_each_other(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    """Of several seeds; and no more with any chunk."""
+    spread = {}
+    for temperature in (1.0, 0.8):
+        found = [sample(settings(temperature=temperature, seed=seed), conditions, tmp_path / f"{temperature}_{seed}", 8)[0] for seed in range(3)]
+        spread[temperature] = float(torch.stack(found).std(0).mean())
+    assert spread[0.8] < 0.9 * spread[1.0]
+    cut, _ = sample(settings(temperature=0.8, seed=2), conditions, tmp_path / "cut", 3)
+    assert (cut - found[2]).abs().max() < 1e-4
+
+
+def test_unipc_takes_no_temperature(settings: Build) -> None:
+    with pytest.raises(ValidationError, match="write temperature: 1"):
+        settings(scheduler="unipc", temperature=0.9)
+
+
 def test_without_a_window_nobody_leads(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
     alone, _ = sample(settings(window="none", lead=0.75), conditions, tmp_path / "led", 8)
     torch.testing.assert_close(alone, sample(settings(window="none"), conditions, tmp_path / "even", 8)[0], rtol=0, atol=0)
@@ -153,13 +193,13 @@ def _done_twice(ticks: list[int], kills: tuple[int, ...]) -> int:
     [
         ("dpmpp_2m_karras", 0.0, 0.0, (5, 9)), ("dpmpp_2m_karras", 0.5, 0.5, (2, 5)), ("dpmpp_2m_karras", 0.5, 0.0, (5, 10)),
         ("unipc", 0.0, 0.5, (5, 9)), ("unipc", 0.5, 0.0, (2, 5)), ("unipc", 0.5, 0.0, (5, 10)), ("ddim", 0.0, 0.0, (5, 9)),
-    ],
+    ],  # all but unipc with a temperature
 )
 def test_a_killed_run_ends_in_the_same_bytes(
     scheduler: str, lead: float, sync: float, kills: tuple[int, int], settings: Build, conditions: ConditionSet, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chosen = settings(scheduler=scheduler, steps=4, chunk=4, lead=lead, surface_sync=sync)
+    chosen = settings(scheduler=scheduler, steps=4, chunk=4, lead=lead, surface_sync=sync, temperature=1.0 if scheduler == "unipc" else 0.9)
     payload = lambda: {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}  # noqa: E731
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
     undisturbed = payload()

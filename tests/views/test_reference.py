@@ -38,7 +38,7 @@ def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_sk
     )
     settings = ViewsSettings(
         prompt="girl, red hair", negative_prompt="blue", model=str(folder), controlnets=controls, scheduler=scheduler, steps=5,
-        guidance_scale=guidance, window="none", clip_skip=clip_skip,
+        guidance_scale=guidance, window="none", clip_skip=clip_skip, temperature=1.0,
     )
     context = StageContext(
         out=tmp_path, work=tmp_path, log=logging.getLogger("test"), progress=SilentProgress(), backends={},
