@@ -121,15 +121,11 @@ def test_a_temperature_multiplies_the_noise_that_a_step_leaves(scheduler: str, k
         assert cooled(solver, step, prediction, latents, after, 1.0) is after
 
 
-def test_colder_pictures_lie_nearer_to_each_other(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
-    """Of several seeds; and no more with any chunk."""
-    spread = {}
-    for temperature in (1.0, 0.8):
-        found = [sample(settings(temperature=temperature, seed=seed), conditions, tmp_path / f"{temperature}_{seed}", 8)[0] for seed in range(3)]
-        spread[temperature] = float(torch.stack(found).std(0).mean())
-    assert spread[0.8] < 0.9 * spread[1.0]
-    cut, _ = sample(settings(temperature=0.8, seed=2), conditions, tmp_path / "cut", 3)
-    assert (cut - found[2]).abs().max() < 1e-4
+def test_a_temperature_acts_in_the_stage_and_the_same_for_every_chunk_size(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    warm, _ = sample(settings(), conditions, tmp_path / "warm", 8)
+    cold, _ = sample(settings(temperature=0.8), conditions, tmp_path / "cold", 8)
+    cut, _ = sample(settings(temperature=0.8), conditions, tmp_path / "cut", 3)
+    assert (cold - warm).abs().amax((1, 2, 3)).min() > 1e-2 and (cut - cold).abs().max() < 1e-4
 
 
 def test_unipc_takes_no_temperature(settings: Build) -> None:
