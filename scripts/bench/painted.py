@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.machine import cores
 from pipeline.runner import run_stage
 from scripts.generator.attributes import Attributes
 from scripts.generator.captions import SAYABLE, phrases
@@ -30,9 +31,9 @@ def conditions(out: Path, body: int, head: int) -> ConditionSet:
     settings = ConditionsSettings(
         body_ring=BodyRingSettings(views=body), head_ring=HeadRingSettings(views=head), kinds=("parts", "albedo"), backend="software"
     )
-    return run_stage(CONDITIONS, settings, CONDITIONS.inputs(), out)
+    return run_stage(CONDITIONS, settings, CONDITIONS.inputs(), out, threads=cores())
 
 
 def paint(given: ConditionSet, out: Path, prompt: str, **settings: Any) -> ViewSet:
     """The views stage on ``given`` with the embedded models."""
-    return run_stage(VIEWS, ViewsSettings(prompt=prompt, **settings), VIEWS.inputs(conditions=given), out)
+    return run_stage(VIEWS, ViewsSettings(prompt=prompt, **settings), VIEWS.inputs(conditions=given), out, threads=cores())
