@@ -30,8 +30,6 @@ HEADING = """# Twelve prompts
 Seed 0, default settings, the embedded profile, the first try of each, failures included: `python -m scripts.gallery` makes this page.
 Above, what the views stage painted; below, the exported GLB as Blender draws it, from eight sides and in three poses.
 """
-UNDRESSED = "was painted in the colour of skin; a character that was asked for dressed is not shown undressed"
-WITHHELD = {"shiro": f"the white tank top {UNDRESSED}", "sora": f"the white sailor top, in part, {UNDRESSED}"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def run(config: Path, out: Path, until: str, threads: int) -> Entry:
     done = subprocess.run(command, check=False)
     report = json.loads((out / config.stem / "run.json").read_text())
     failure = report["failure"].replace(f"{out}/", "") or ("" if done.returncode == 0 else f"exit code {done.returncode}")
-    return Entry(report["name"], report["settings"]["prompt"], failure or WITHHELD.get(report["name"], ""))
+    return Entry(report["name"], report["settings"]["prompt"], failure)
 
 
 def save_sheet(picture: Image.Image, path: Path) -> None:
@@ -63,9 +61,7 @@ def save_sheet(picture: Image.Image, path: Path) -> None:
 
 
 def collect(entry: Entry, made: Path, pictures: Path) -> None:
-    """Copy and draw what the page shows into ``pictures``; nothing of a character that is withheld."""
-    if entry.name in WITHHELD:
-        return
+    """Copy and draw what the page shows into ``pictures``."""
     sheet = made / "stages" / "views" / "preview" / "contact_sheet.png"
     if sheet.is_file():
         save_sheet(Image.open(sheet), pictures / f"{entry.name}_views.jpg")
