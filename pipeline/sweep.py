@@ -80,9 +80,15 @@ def preview(request: Request, seeds: int, narrator: TerminalNarrator) -> Path:
     if not 2 <= seeds <= MOST:
         raise ConfigError(f"expected 2 to {MOST} seeds, got {seeds}")
     given = dict(request.others)
-    first = int(given.pop("seed", None) or 0)
+    first = _first_seed(given.pop("seed", None) or "0")
     settings = {**request.recipe.preview.settings, **given, "seed": ",".join(str(first + i) for i in range(seeds))}
     return sweep(replace(request, others=tuple(settings.items())), narrator)
+
+
+def _first_seed(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise ConfigError(f"command line, --seed: expected the first seed, a whole number, got {text!r}")
+    return int(text)
 
 
 def _unnamed(others: Others) -> Others:

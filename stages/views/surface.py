@@ -118,12 +118,9 @@ def agreed(clean: Tensor, clarity: Tensor, sightings: Sequence[Sighting], vertic
 
     ``clarity`` (n,): what each frame counts for, beside how straight and how closely it sees a point; ``vertices`` of the body.
     """
-    frames, channels = clean.shape[:2]
     flat = clean.flatten(2)
-    total, weight = clean.new_zeros(channels, vertices), clean.new_zeros(vertices)
-    samples = []
-    for frame, its in zip(flat, sightings, strict=True):
-        samples.append((frame[:, its.cells] * its.shares).sum(-1))
+    total, weight = clean.new_zeros(clean.shape[1], vertices), clean.new_zeros(vertices)
+    samples = [(frame[:, its.cells] * its.shares).sum(-1) for frame, its in zip(flat, sightings, strict=True)]
     for k, its in enumerate(sightings):
         counts = its.trust * clarity[k]
         total.index_add_(1, its.vertices, samples[k] * counts)

@@ -86,6 +86,8 @@ def test_a_preview_is_a_sweep_over_seeds_with_a_first_impressions_settings(tmp_p
     preview(ask(tmp_path, shown(rows), ("seed", "5")), 3, TerminalNarrator(io.StringIO()))
     assert [label for label, _ in rows] == ["seed 5", "seed 6", "seed 7"]
     assert [Numbers.open(folder).values for _, folder in rows] == [[5, 6], [6, 7], [7, 8]]
+    with pytest.raises(ConfigError, match="--seed: expected the first seed, a whole number, got '1,2'"):
+        preview(ask(tmp_path, shown(rows), ("seed", "1,2")), 3, TerminalNarrator(io.StringIO()))
     with pytest.raises(ConfigError, match="expected 2 to 100 seeds, got 1"):
         preview(ask(tmp_path, shown(rows)), 1, TerminalNarrator(io.StringIO()))
 
