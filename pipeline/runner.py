@@ -62,12 +62,15 @@ def run_stage(stage: Stage, settings: Any, inputs: Any, out_dir: Path, *, work_d
               threads: int = 2, progress: Progress | None = None, log: logging.Logger | None = None) -> Any:
     """Run one stage outside a graph: tests, benchmarks, notebooks. Returns its validated output, opened on ``out_dir``.
 
-    ``out_dir`` is emptied first. ``work_dir`` (default: ``out_dir`` + ".work") keeps checkpoints, and is left behind only if
-    the stage fails or is given. Backends are chosen as in a run. Raises whatever the stage raises.
+    ``out_dir`` is emptied first. ``work_dir`` keeps checkpoints that the same call, made again, goes on from; by default
+    the scratch folder is ``out_dir`` + ".work", emptied first, for nothing says which settings its files are of, and left behind
+    only if the stage fails. Backends are chosen as in a run. Raises whatever the stage raises.
     """
     shutil.rmtree(out_dir, ignore_errors=True)
     out_dir.mkdir(parents=True)
     work = work_dir or out_dir.with_name(out_dir.name + ".work")
+    if work_dir is None:
+        shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     choices = choose_all(stage.capabilities(settings), f"{stage.name}: ")
     context = StageContext(

@@ -31,13 +31,13 @@ def main() -> None:
 
 
 def prepared_scene(samples: int) -> bpy.types.Scene:
-    """Cycles on the CPU, white light from everywhere, transparent film, colours as they are."""
+    """Cycles on the CPU, white light from everywhere, none that cloth throws onto skin, transparent film, colours as they are."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.cycles.device = "CPU"
     scene.cycles.samples = samples
-    scene.cycles.use_denoising = False
-    scene.cycles.max_bounces = 2
+    scene.cycles.use_denoising = True
+    scene.cycles.max_bounces = 0
     scene.render.film_transparent = True
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGBA"

@@ -24,8 +24,9 @@ from stages.conditions.body import load_base_body
 
 FULL_SHARDS = 24  # full size is a short phase that sees few pictures, and encoding them is slow
 NO_TEXT = 0.1
-FIGURE_WEIGHT, FACE_WEIGHT = 3.0, 8.0  # a face is four latents high in a picture of the whole figure
-FACE_PARTS = ("face", "eye_l", "eye_r", "iris_l", "iris_r", "brow_l", "brow_r", "mouth")
+FIGURE_WEIGHT, FACE_WEIGHT, IRIS_WEIGHT = 3.0, 8.0, 20.0  # a face is four latents high in a picture of the whole figure
+IRIS_PARTS = ("iris_l", "iris_r")
+FACE_PARTS = ("face", "eye_l", "eye_r", *IRIS_PARTS, "brow_l", "brow_r", "mouth")
 
 
 def latent_path(shard: Shard, folder: Path, size: str) -> Path:
@@ -110,14 +111,26 @@ def weight_of(labels: np.ndarray) -> Tensor:
     """Labels (N, 8h, 8w) -> (N, 1, h, w), mean 1: what each latent counts for."""
     within = lambda mask: F.max_pool2d(torch.from_numpy(mask.astype(np.float32))[:, None], 8)  # noqa: E731
     figure = F.max_pool2d(within(labels > 0), 5, 1, 2)  # hair and skirts stand out from the body
-    weight = 1 + (FIGURE_WEIGHT - 1) * figure + (FACE_WEIGHT - FIGURE_WEIGHT) * within(face_labels()[labels])
+    weight = 1 + (FIGURE_WEIGHT - 1) * figure
+    weight += (FACE_WEIGHT - FIGURE_WEIGHT) * within(face_labels()[labels]) + (IRIS_WEIGHT - FACE_WEIGHT) * within(iris_labels()[labels])
     return weight / weight.mean()
 
 
 @cache
 def face_labels() -> np.ndarray:
     """(1 + parts,) bool: which labels are the face and its eyes."""
-    return np.array([False, *(name in FACE_PARTS for name in load_base_body().part_names)])
+    return labels_of(FACE_PARTS)
+
+
+@cache
+def iris_labels() -> np.ndarray:
+    """(1 + parts,) bool: which labels are the irises, whose colour is the prompt's."""
+    return labels_of(IRIS_PARTS)
+
+
+def labels_of(parts: tuple[str, ...]) -> np.ndarray:
+    """(1 + parts,) bool: which labels are one of ``parts``."""
+    return np.array([False, *(name in parts for name in load_base_body().part_names)])
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:

@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=3,
+    version=4,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

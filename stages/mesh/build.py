@@ -23,6 +23,7 @@ from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.paint import painted
+from stages.mesh.pits import without_pits
 from stages.mesh.reach import in_metres
 from stages.mesh.repair import face_components, is_edge_manifold, repaired
 from stages.mesh.settings import MeshSettings
@@ -68,7 +69,8 @@ def fixed_topology(
     """First pass, repair, decimation, unwrapping, projection: the arrays that the second pass starts from, and the curve."""
     level = settings.density_level or best_level(field, observed[0], rasterizer)
     context.log.info("density level %.3g per metre", level)
-    sdf, origin, cell = lattice_distance(field, level, settings.grid_cells)
+    density = without_pits(field, level, settings.pit_width, observed)
+    sdf, origin, cell = lattice_distance(field, level, settings.grid_cells, density)
     grid, values = band_grid(sdf, origin, cell, BAND_CELLS)
     _, rgb = field.sample(grid.v_pos.astype(np.float64))
     state = implicit.ImplicitSurface.start(grid, values, rgb, settings)

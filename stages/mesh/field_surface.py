@@ -46,9 +46,14 @@ def figure_box(field: FieldGrid, level: float, margin_cells: float = 3.0) -> np.
     return np.stack([corners.min(0), corners.max(0)])
 
 
-def lattice_distance(field: FieldGrid, level: float, cells: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Signed distance (X, Y, Z) on a lattice with ``cells`` cells along the longest side of the figure; its origin and spacing."""
-    density = np.asarray(field.density, np.float32)
+def lattice_distance(
+    field: FieldGrid, level: float, cells: int, density: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Signed distance (X, Y, Z) on a lattice with ``cells`` cells along the longest side of the figure; its origin and spacing.
+
+    ``density`` stands in the place of the field's own.
+    """
+    density = np.asarray(field.density, np.float32) if density is None else density
     sdf = signed_distance(density, level, float(field.cell_m.mean()))
     low, high = figure_box(field, level)
     cell = float((high - low).max() / cells)

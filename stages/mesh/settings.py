@@ -16,6 +16,10 @@ class MeshSettings(BaseModel):
     density_level: float | None = Field(
         None, gt=0, description="Density (per metre) at which the field counts as surface; none: the level whose outline fits the views best."
     )
+    pit_width: float = Field(
+        0.06, ge=0, le=0.5,
+        description="Hollows of the field's surface narrower than this (metres) are filled where every view shows figure; 0 leaves them.",
+    )
     implicit_steps: int = Field(120, ge=0, le=20_000, description="Steps of the first pass (implicit surface, colours in space).")
     surface_steps: int = Field(100, ge=0, le=20_000, description="Steps of the second pass (fixed topology, textures).")
     batch: int = Field(4, ge=1, le=64, description="Views in a step.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
-from stages.views.settings import EmbeddingSettings, ViewsSettings
+from stages.views.settings import ViewsSettings
 from stages.views.weights_file import shapes
 
 if TYPE_CHECKING:
@@ -23,17 +23,12 @@ A1111_KEY = "emb_params"
 
 def learned_words(settings: ViewsSettings) -> dict[str, int]:
     """The words of the settings' embeddings, lower case, and how many vectors each stands for. Raises ConfigError."""
-    return {word_of(embedding): _shape(embedding.file)[1] for embedding in settings.embeddings}
+    return {embedding.called: _shape(embedding.file)[1] for embedding in settings.embeddings}
 
 
 def check_embedding(path: Path) -> None:
     """Raises ConfigError if the file is no embedding."""
     _shape(path)
-
-
-def word_of(embedding: EmbeddingSettings) -> str:
-    """What it is called in a prompt, lower case."""
-    return (embedding.word or embedding.file.stem).lower()
 
 
 def pieces(text: str, words: Collection[str]) -> Iterator[tuple[str, str | None]]:
@@ -71,7 +66,7 @@ def add_words(text_encoder: CLIPTextModel, settings: ViewsSettings) -> Mapping[s
             raise ConfigError(f"{embedding.file}: its vectors have {vectors.shape[1]} channels, the text model {table.weight.shape[1]}; "
                               "expected an embedding for the model that `views.model` names")
         first = sum(map(len, rows))
-        numbers[word_of(embedding)] = list(range(first, first + count))
+        numbers[embedding.called] = list(range(first, first + count))
         rows.append(vectors.to(table.weight))
     if numbers:
         text_encoder.set_input_embeddings(torch.nn.Embedding.from_pretrained(torch.cat(rows)))

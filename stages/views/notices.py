@@ -7,7 +7,7 @@ from pathlib import Path
 from stages.views.prompts import cut_prompt, every_negative, every_prompt, fitted
 from stages.views.settings import ViewsSettings
 from stages.views.tokens import Reader, reader_of
-from stages.views.vocabulary import painted_texts, word_notices
+from stages.views.vocabulary import learnt_words, painted_texts, word_notices
 
 
 def text_notices(settings: ViewsSettings, model_folder: Path) -> list[str]:
@@ -20,6 +20,7 @@ def text_notices(settings: ViewsSettings, model_folder: Path) -> list[str]:
         *word_notices(painted_texts(settings), settings.model, model_folder),
         *_prompt(settings, read),
         *_negative(settings, read),
+        *_made_for_small_models(settings, model_folder),
     ]
 
 
@@ -43,6 +44,14 @@ def _negative(settings: ViewsSettings, read: Reader) -> list[str]:
         return ["the negative prompt does nothing: guidance_scale is 1, which turns guidance off; a larger one lets it act"]
     lost = dict.fromkeys(tail for text in texts if (tail := _tail(text, read)))
     return [f"the negative prompt is longer than {_reads(settings, read)}; it never sees: {words}" for words in lost]
+
+
+def _made_for_small_models(settings: ViewsSettings, model_folder: Path) -> list[str]:
+    """Whether a model that does not come with a list of its words, as the project's own do, is painted with as those are."""
+    if learnt_words(model_folder) is not None or (settings.lead == 0 and settings.temperature == 1):
+        return []
+    return [f"views.lead {settings.lead:g} and views.temperature {settings.temperature:g} are for the project's own small models, and "
+            f"'{settings.model}' does not look like one; `lead: 0` and `temperature: 1` leave a model as it was trained (profile sd15 sets both)"]
 
 
 def _tail(text: str, read: Reader) -> str:

@@ -86,6 +86,11 @@ class EmbeddingSettings(BaseModel):
     file: WeightsFile = Field(description="A .safetensors file of A1111's or diffusers' kind, for the text model that is painted with.")
     word: str | None = Field(None, min_length=1, max_length=100, description="What it is called in the prompts; null takes the file's name.")
 
+    @property
+    def called(self) -> str:
+        """What it is called in a prompt, lower case."""
+        return (self.word or self.file.stem).lower()
+
 
 class FreeUSettings(BaseModel):
     """FreeU (Si et al. 2024): the UNet's decoding half leans on its backbone (b above 1) and less on its skips (s below 1)."""
@@ -189,6 +194,9 @@ class ViewsSettings(BaseModel):
             raise ValueError("a reference is given, but source is images, and nothing is painted; write source: diffusion")
         if self.scheduler == "unipc" and self.temperature != 1:
             raise ValueError("unipc corrects each step afterwards and so undoes a temperature below 1; write temperature: 1, or another scheduler")
+        called = [embedding.called for embedding in self.embeddings]
+        if twice := [word for word in dict.fromkeys(called) if called.count(word) > 1]:
+            raise ValueError(f"two embeddings are called {twice[0]!r}; give one of them another name with `word`")
         if self.reference is not None and self.window == "none":
             raise ValueError("with window: none no frame looks at the reference; write window: sliding")
         return self

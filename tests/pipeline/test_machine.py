@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,18 @@ def test_run_stage_alone(tmp_path: Path) -> None:
     assert made.values == [0, 1, 2] and not (tmp_path / "out.work").exists()
     with pytest.raises(ZeroDivisionError):
         run_stage(COUNT, CountSettings(fail="bug"), Nothing(), tmp_path / "out", work_dir=tmp_path / "w")
+
+
+def test_run_stage_goes_on_only_from_a_folder_that_it_is_given(tmp_path: Path) -> None:
+    """What an earlier call left beside ``out`` may be of other settings."""
+    seen = []
+    spy = replace(COUNT, run=lambda settings, inputs, context: (seen.append(context.checkpoint.has("left")), COUNT.run(settings, inputs, context))[1])
+    for work in (None, tmp_path / "w"):
+        folder = (work or tmp_path / "out.work") / "checkpoint"
+        folder.mkdir(parents=True)
+        (folder / "left").write_text("")
+        run_stage(spy, CountSettings(steps=1), Nothing(), tmp_path / "out", work_dir=work)
+    assert seen == [False, True]
 
 
 def test_threads_are_said_to_every_library(monkeypatch: pytest.MonkeyPatch) -> None:

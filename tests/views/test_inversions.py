@@ -74,6 +74,12 @@ def test_they_are_counted_weighed_and_known(settings: Build, model_folder: Path,
     assert "'zebra'" in " ".join(text_notices(settings(prompt="girl, zebra"), model_folder))
 
 
+def test_a_word_has_one_meaning(tmp_path: Path) -> None:
+    files = [embedding(tmp_path / name) for name in ("Easy.safetensors", "other.safetensors")]
+    with pytest.raises(ValueError, match="two embeddings are called 'easy'"):
+        ViewsSettings(embeddings=({"file": files[0]}, {"file": files[1], "word": "EASY"}))
+
+
 @pytest.mark.parametrize(("write", "said"), [
     (lambda path: embedding(path, channels=32), "vectors have 32 channels, the text model 24"),
     (lambda path: save_file({"clip_l": torch.ones(1, 24), "clip_g": torch.ones(1, 24)}, path), "holds clip_g, clip_l; expected"),

@@ -103,6 +103,16 @@ def test_words_round_the_prompt_that_leave_it_no_room(short: Path) -> None:
     assert notice.endswith("girl, full body, front view, angle-front view, side view, angle-back view, back view, close-up")
 
 
+def test_a_model_of_another_kind_is_told_from_the_small_ones(short: Path) -> None:
+    own = {"model": str(short), "prompt": "girl"}
+    assert not [n for n in text_notices(ViewsSettings(**own), short) if "temperature" in n]
+    (short / "words.json").rename(short / "kept.json")
+    (notice,) = text_notices(ViewsSettings(**own), short)
+    assert notice.startswith("views.lead 0.5 and views.temperature 0.94 are for the project's own small models")
+    assert text_notices(ViewsSettings(**own, lead=0, temperature=1), short) == []
+    (short / "kept.json").rename(short / "words.json")
+
+
 def test_a_negative_prompt_that_does_nothing_or_too_much() -> None:
     assert text_notices(ViewsSettings(negative_prompt="red hair"), EMBEDDED) == []
     (notice,) = text_notices(ViewsSettings(negative_prompt="red hair", guidance_scale=1), EMBEDDED)
