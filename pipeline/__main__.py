@@ -42,10 +42,10 @@ def _findings() -> list[Finding]:
     return blender_findings()
 
 
-def _models(action: str, names: list[str], say: Callable[[str], None]) -> int:
+def _models(action: str, names: list[str], say: Callable[[str], None], tokenizer: Path | None) -> int:
     from third_party.models_command import run
 
-    return run(action, names, say)
+    return run(action, names, say, tokenizer)
 
 
 def entry() -> int:

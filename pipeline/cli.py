@@ -38,7 +38,7 @@ class Doors:
     recipes: Callable[[], Mapping[str, Recipe]]
     setup: Callable[[Callable[[str], None], str | None], None]
     findings: Callable[[], list[Finding]]
-    models: Callable[[str, list[str], Callable[[str], None]], int]
+    models: Callable[[str, list[str], Callable[[str], None], Path | None], int]
 
 
 def main(arguments: Sequence[str], doors: Doors) -> int:
@@ -120,8 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     setup = _command(commands, "setup", "provide what a profile needs: Blender, compiled kernels (uses the network)")
     setup.add_argument("--profile", metavar="NAME", help="bundle of defaults in configs/profiles")
     models = _command(commands, "models", "models of others: what is here; `models licences`: theirs and the programs'; `models fetch NAME` downloads")
-    models.add_argument("action", nargs="?", choices=("list", "licences", "fetch", "verify"), default="list")
-    models.add_argument("names", nargs="*", metavar="NAME")
+    models.add_argument("action", nargs="?", choices=("list", "licences", "fetch", "verify", "convert"), default="list")
+    models.add_argument("names", nargs="*", metavar="NAME", help="of models; of `convert`, files: checkpoints as they are shared, all networks in one")
+    models.add_argument("--tokenizer", type=Path, metavar="DIR", help="CLIP's tokenizer for `convert` (default: the one of sd15, or sd15_tokenizer)")
     schema = _command(commands, "schema", "JSON Schema of the settings, for editors")
     schema.add_argument("--markdown", action="store_true", help="the documentation page instead")
     schema.add_argument("--recipe", metavar="NAME", default="character", help=argparse.SUPPRESS)
@@ -238,7 +239,7 @@ def _setup(options: argparse.Namespace, others: list[tuple[str, str | None]], do
 
 
 def _models(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:
-    return doors.models(options.action, options.names, print)
+    return doors.models(options.action, options.names, print, options.tokenizer)
 
 
 def _schema(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:

@@ -80,7 +80,7 @@ def test_setup_names_them_after_everything_was_prepared() -> None:
     assert prepared == [s.name for s in RECIPE.stages]
 
 
-DOORS = Doors(lambda: {"character": RECIPE}, lambda say, profile: None, lambda: [], lambda action, names, say: 0)
+DOORS = Doors(lambda: {"character": RECIPE}, lambda say, profile: None, lambda: [], lambda action, names, say, tokenizer: 0)
 
 
 @pytest.mark.parametrize("asked", [("--profile", "sd15"), (str(ROOT / "configs/character_sd15.yaml"),)])

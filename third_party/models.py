@@ -1,13 +1,15 @@
 """Where models lie on this machine. Reads ``models.toml``; nothing here but ``fetch`` touches the network.
 
-A model is named in one of three ways: ``embedded`` or ``embedded/<part>`` (shipped with the project), a name in
-``models.toml``, or a folder. A model of the registry is looked for in the folder of fetched models and in Hugging Face's cache.
+A model is named in one of four ways: ``embedded`` or ``embedded/<part>`` (shipped with the project), a name in ``models.toml``, the
+name of a checkpoint that ``models convert`` took in, or a folder. A model of the registry is looked for in the folder of fetched models
+and in Hugging Face's cache.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pipeline.stage import AbsentModel, ModelUse
 HERE = Path(__file__).parent
 EMBEDDED = HERE / "embedded"
 VARIABLE = "PIPELINE_MODELS"
+ONE_FILE = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 MARKERS = ("model_index.json", "config.json", "diffusion_pytorch_model.safetensors", "model.safetensors")
 
 
@@ -59,19 +62,30 @@ def known_names() -> list[str]:
 
 
 def find(name: str) -> Path | None:
-    """The folder of a model, or None if it is not on this machine. Raises ConfigError for a name that means nothing."""
+    """The folder of a model, or None if it is not on this machine. Raises ConfigError for a name that means nothing, MissingError for a
+    checkpoint in one file."""
     if name == "embedded" or name.startswith("embedded/"):
         folder = EMBEDDED / name.removeprefix("embedded").strip("/")
         return folder if _holds_model(folder) else None
     if name in registry():
         model = registry()[name]
         return next((folder for folder in _places(model) if all((folder / file).is_file() for file in model.files)), None)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
-    raise ConfigError(
-        f"model {name!r}: expected embedded, embedded/<part>, a folder in diffusers' layout, or one of {', '.join(registry())}"
-    )
+    if name in converted():
+        return models_folder() / name
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if path.is_file() and path.suffix in ONE_FILE:
+        raise MissingError(f"{name} is a checkpoint in one file; `python -m pipeline models convert {shlex.quote(name)}` lays it out once, and "
+                           f"then it is called {path.stem!r}")
+    known = ", ".join([*registry(), *converted()])
+    raise ConfigError(f"model {name!r}: expected embedded, embedded/<part>, a folder in diffusers' layout, or one of {known}")
+
+
+def converted() -> list[str]:
+    """Names of the checkpoints that ``models convert`` took in."""
+    here = models_folder()
+    return sorted(p.name for p in here.iterdir() if p.name not in registry() and _holds_model(p)) if here.is_dir() else []
 
 
 def locate(name: str) -> Path:

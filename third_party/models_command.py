@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.errors import ConfigError
 from third_party import models
 from third_party.blender import LICENCE as BLENDER_LICENCE
 from third_party.nvdiffrast import LICENCE as NVDIFFRAST_LICENCE
 
+LOG_TAIL = 1500
+TOKENIZER = "sd15_tokenizer"
+CHECKPOINTS = "a checkpoint in one file that `models convert` took in"
 PROGRAMS = {"Blender": BLENDER_LICENCE, "nvdiffrast": NVDIFFRAST_LICENCE}
 
 
-def run(action: str, names: list[str], say: Callable[[str], None]) -> int:
-    """List models, with the licences of programs too; fetch or verify some. Returns the exit code. Raises ConfigError for an unknown name, MissingError if one is not here."""
+def run(action: str, names: list[str], say: Callable[[str], None], tokenizer: Path | None = None) -> int:
+    """List models, with the licences of programs too; fetch, verify or convert some. Returns the exit code.
+
+    Raises ConfigError for an unknown name or a file that cannot be converted, MissingError if a model is not here.
+    """
     if action == "list":
         return _list(say)
     if action == "licences":
         return _licences(say)
+    if action == "convert":
+        return _convert(names, say, tokenizer)
     if not names:
         raise ConfigError(f"models {action}: expected the name of a model, one of {', '.join(models.registry())}")
     if action == "fetch":
@@ -30,6 +41,27 @@ def run(action: str, names: list[str], say: Callable[[str], None]) -> int:
     return 1 if problems else 0
 
 
+def _convert(files: list[str], say: Callable[[str], None], tokenizer: Path | None) -> int:
+    """Checkpoints in one file, each laid out under its own name in a process of its own."""
+    if not files:
+        raise ConfigError("models convert: expected a checkpoint, such as anime.safetensors")
+    if tokenizer is None:
+        tokenizer = models.locate(TOKENIZER if models.find("sd15") is None else "sd15") / "tokenizer"
+    for file in (Path(name).expanduser().resolve() for name in files):
+        out = models.models_folder() / file.stem
+        if file.stem in models.known_names():
+            raise ConfigError(f"{file}: {file.stem!r} is the name of another model; give the file another one")
+        if out.exists():
+            raise ConfigError(f"{out} is there already; remove it, or give the file another name")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "third_party.single_file.convert", str(file), str(out), "--tokenizer", str(tokenizer.resolve())]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=models.HERE.parent)
+        if done.returncode:
+            raise ConfigError(f"models convert {file}: {done.stderr.strip()[-LOG_TAIL:]}")
+        say(f"{file.stem}: {out}; `views: {{model: {file.stem}}}` paints with it (a ControlNet: `controlnets: [{{model: {file.stem}, kind: ...}}]`)")
+    return 0
+
+
 def _list(say: Callable[[str], None]) -> int:
     here = models.find("embedded")
     say(f"{'embedded':<28} {'here' if here else 'MISSING':<9} Apache-2.0, trained by this project")
@@ -37,6 +69,8 @@ def _list(say: Callable[[str], None]) -> int:
         state = "here" if models.find(name) else "not here"
         unchecked = "; digests not verified by the maintainers" if not all(model.files.values()) else ""
         say(f"{name:<28} {state:<9} {model.size_gb:g} GB, {model.licence}: {model.purpose} ({model.repository}@{model.revision[:12]}{unchecked})")
+    for name in models.converted():
+        say(f"{name:<28} {'here':<9} the user's own: {CHECKPOINTS} ({models.models_folder() / name})")
     say("\nprograms that are used where they are installed; none is shipped:")
     for name, licence in PROGRAMS.items():
         say(f"{name:<28} {licence}")

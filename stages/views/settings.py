@@ -44,7 +44,7 @@ class ControlNetSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(min_length=1, description="Name in `models.toml`, `embedded/<part>`, or a folder in diffusers' layout.")
+    model: str = Field(min_length=1, description="Name in `models.toml`, `embedded/<part>`, a checkpoint that `models convert` took in, or a folder in diffusers' layout.")
     kind: Literal["openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo", "mask"] = Field(
         description="Kind of condition picture; conditions must render it."
     )
@@ -120,7 +120,8 @@ class ViewsSettings(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="The noise of a frame follows from it, its ring and its index alone.")
 
     model: str = Field(
-        "embedded", min_length=1, description="Stable Diffusion model: a name in `models.toml`, `embedded`, or a folder in diffusers' layout."
+        "embedded", min_length=1,
+        description="Stable Diffusion model: a name in `models.toml`, `embedded`, a checkpoint that `models convert` took in, or a folder in diffusers' layout."
     )
     controlnets: tuple[ControlNetSettings, ...] = Field(
         (ControlNetSettings(model="embedded/controlnet-parts", kind="parts"),), description="ControlNets; their residuals add up."

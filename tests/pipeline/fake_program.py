@@ -163,7 +163,7 @@ WORDS = Stage("words", 1, WordsSettings, FromCount, Numbers, _words)
 GLUE = Stage("glue", 1, GlueSettings, FromBoth, Numbers, _glue)
 RECIPE = Recipe("character", (COUNT, WORDS, GLUE), skipped=_skipped)
 
-DOORS = Doors(lambda: {"character": RECIPE}, lambda say, profile: None, lambda: [], lambda action, names, say: 0)
+DOORS = Doors(lambda: {"character": RECIPE}, lambda say, profile: None, lambda: [], lambda action, names, say, tokenizer: 0)
 
 if __name__ == "__main__":
     hide_tracebacks(sys.argv)

@@ -1,0 +1,134 @@
+"""One-file checkpoints of Stable Diffusion 1 and of its ControlNets to folders in diffusers' layout, once, without a network.
+
+    python -m third_party.single_file.convert FILE OUT [--tokenizer FOLDER]
+
+``models convert`` starts this in a process of its own. Safetensors are read as they are; older files (.ckpt, .pt, .pth, .bin) by
+torch's reader of weights alone, which refuses whatever else a file of that kind may hold. Weights are kept as float16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.utils import logging as transformers_logging
+
+from pipeline.errors import ConfigError, PipelineError
+from third_party.single_file.names import NAMES
+
+CONFIGS = Path(__file__).with_name("configs")
+CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": ControlNetModel}
+MARKS = {  # a tensor that tells what a file is
+    "model.diffusion_model.input_blocks.0.0.weight": ("unet", "vae", "text_encoder"),
+    "control_model.input_hint_block.0.weight": ("controlnet",),
+}
+BARE = "input_hint_block.0.weight"  # of a ControlNet whose names stand without their prefix
+SHORTENED = "cond_stage_model.transformer.embeddings.position_embedding.weight"  # of some files, and once of transformers
+
+
+def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path = CONFIGS) -> tuple[str, ...]:
+    """Fill the new folder ``out`` and return the names of the networks in it.
+
+    A checkpoint of all networks needs the folder of a CLIP ``tokenizer``, which no such file holds; ``configs`` says how the networks
+    are built. Raises ConfigError for a file of another kind, for another Stable Diffusion, or one that lacks tensors.
+    """
+    held = read(file)
+    if BARE in held:
+        held = {f"control_model.{name}": tensor for name, tensor in held.items()}
+    kinds = next((kinds for mark, kinds in MARKS.items() if mark in held), None)
+    if kinds is None:
+        raise ConfigError(f"{file}: is neither a checkpoint of Stable Diffusion 1 with all its networks nor one of its ControlNets in one "
+                          f"file; it holds {', '.join(sorted(held)[:3])} ...")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for kind in kinds:
+        network = build(kind, held, configs, file)
+        network.half().save_pretrained(partial if kinds == ("controlnet",) else partial / kind)
+    if len(kinds) > 1:
+        _complete(partial, tokenizer, configs, file)
+    partial.replace(out)
+    return kinds
+
+
+def read(file: Path) -> Mapping[str, Tensor]:
+    """The tensors of a file by name. Raises ConfigError if it is broken or missing; what torch's reader of weights raises for others."""
+    if not file.is_file():
+        raise ConfigError(f"{file}: there is no such file")
+    if file.suffix == ".safetensors":
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise ConfigError(f"{file}: is not a safetensors file ({error})") from error
+    held: Any = torch.load(file, map_location="cpu", weights_only=True)
+    held = held.get("state_dict", held)
+    return {name: tensor for name, tensor in held.items() if isinstance(tensor, Tensor)}
+
+
+def build(kind: str, held: Mapping[str, Tensor], configs: Path, file: Path) -> nn.Module:
+    """The network ``kind`` with its tensors of ``held``. Raises ConfigError for the first that is not there or has another shape."""
+    config = json.loads((configs / kind / "config.json").read_text(encoding="utf-8"))
+    if kind == "text_encoder":
+        network = CLIPTextModel(CLIPTextConfig(**config))
+    else:
+        network = CLASSES[kind].from_config(config)
+        config = dict(network.config)
+    prefix, name_of = NAMES[kind]
+    state = {}
+    for name, wanted in network.state_dict().items():
+        found = prefix + name_of(name, config)
+        if kind == "text_encoder" and SHORTENED in held:
+            found = found.replace(".text_model.", ".", 1)
+        tensor = held.get(found)
+        if tensor is None:
+            raise ConfigError(f"{file}: lacks {found}; it is not whole, or not of Stable Diffusion 1")
+        if tensor.ndim == 4 and wanted.ndim == 2:
+            tensor = tensor.flatten(1)  # linear layers of the autoencoder's attention are 1 x 1 convolutions in the files
+        if tensor.shape != wanted.shape:
+            raise ConfigError(f"{file}: {found} has the shape {list(tensor.shape)}, {list(wanted.shape)} was expected; it is not of Stable Diffusion 1")
+        state[name] = tensor
+    network.load_state_dict(state)
+    return network
+
+
+def _complete(folder: Path, tokenizer: Path | None, configs: Path, file: Path) -> None:
+    """What the file does not hold: tokenizer, scheduler, and the index by which other programs know the folder."""
+    if tokenizer is None or not (tokenizer / "tokenizer_config.json").is_file():
+        raise ConfigError(f"{file}: needs the folder of CLIP's tokenizer, got {tokenizer}")
+    shutil.copytree(tokenizer, folder / "tokenizer")
+    shutil.copytree(configs / "scheduler", folder / "scheduler")
+    scheduler = json.loads((configs / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))["_class_name"]
+    index = {"_class_name": "StableDiffusionPipeline", "requires_safety_checker": False, "feature_extractor": [None, None],
+             "safety_checker": [None, None], "scheduler": ["diffusers", scheduler], "text_encoder": ["transformers", "CLIPTextModel"],
+             "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Command line; says on stderr what is wrong with the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--tokenizer", type=Path)
+    options = parser.parse_args()
+    transformers_logging.disable_progress_bar()
+    try:
+        convert(options.file, options.out, options.tokenizer)
+    except PipelineError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
