@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.graph import Recipe
 
 INTERRUPTED = 130
-VALUE_FLAGS = {"--until": True, "--seeds": True, "--force": True, "--out": True, "--cache": True, "--profile": True, "--recipe": True,
+VALUE_FLAGS = {"--until": True, "--seeds": True, "--force": True, "--out": True, "--cache": True, "--profile": True, "--recipe": True, "--tokenizer": True,
                "--dry-run": False, "--debug": False, "--help": False, "--all": False, "--markdown": False}
 RUN_EPILOG = """any setting can be given by its dotted path, with the same checks as in the YAML:
   --views.steps 30   --seed 7   --prompt "a girl with short blue hair"

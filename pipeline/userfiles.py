@@ -38,8 +38,8 @@ def settle_paths(model: type[BaseModel], document: Document, prefix: Location) -
 def settle_models(document: Document, setting: str, known: Sequence[str]) -> list[Complaint]:
     """Make the folders absolute that were written for ``setting`` (dotted; lists on the way are entered); complain of words not ``known``.
 
-    A word is a folder if it looks like a path or if such a folder lies beside the file; one that begins with a known name and a
-    slash, as parts of a model do, is a name.
+    A word is a path if it looks like one or if something of that name lies beside the file; one that begins with a known name and a
+    slash, as parts of a model do, is a name. What a stage makes of a file where it takes folders, it says itself.
     """
     complaints: list[Complaint] = []
     for location, holder, key in _written(document.values, tuple(setting.split("."))):
@@ -47,8 +47,8 @@ def settle_models(document: Document, setting: str, known: Sequence[str]) -> lis
         if not isinstance(word, str) or word in known:
             continue
         path = _absolute(word, place)
-        if word.partition("/")[0] not in known and (_looks_like_path(word) or path.is_dir()):
-            holder[key], problem = str(path), _problem(path, "dir")
+        if word.partition("/")[0] not in known and (_looks_like_path(word) or path.exists()):
+            holder[key], problem = str(path), _problem(path, "dir" if not path.exists() else "file or folder")
         else:
             near = nearest(word, list(known))
             problem = f"expected a folder or one of {', '.join(known)}, got {word!r}" + (f"; did you mean {near!r}?" if near else "")

@@ -56,9 +56,9 @@ def models_folder() -> Path:
 
 
 def known_names() -> list[str]:
-    """Every name that a model may be called by: the embedded ones and their parts, and those of the registry."""
+    """Every name that a model may be called by: the embedded ones and their parts, those of the registry and those taken in."""
     parts = sorted(p.name for p in EMBEDDED.iterdir() if p.is_dir()) if EMBEDDED.is_dir() else []
-    return ["embedded", *(f"embedded/{part}" for part in parts), *registry()]
+    return ["embedded", *(f"embedded/{part}" for part in parts), *registry(), *converted()]
 
 
 def find(name: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,17 +50,23 @@ def _convert(files: list[str], say: Callable[[str], None], tokenizer: Path | Non
         tokenizer = models.locate(TOKENIZER if models.find("sd15") is None else "sd15") / "tokenizer"
     for file in (Path(name).expanduser().resolve() for name in files):
         out = models.models_folder() / file.stem
-        if file.stem in models.known_names():
-            raise ConfigError(f"{file}: {file.stem!r} is the name of another model; give the file another one")
         if out.exists():
             raise ConfigError(f"{out} is there already; remove it, or give the file another name")
+        if file.stem in models.known_names():
+            raise ConfigError(f"{file}: {file.stem!r} is the name of another model; give the file another one")
         out.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "third_party.single_file.convert", str(file), str(out), "--tokenizer", str(tokenizer.resolve())]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=models.HERE.parent)
         if done.returncode:
-            raise ConfigError(f"models convert {file}: {done.stderr.strip()[-LOG_TAIL:]}")
+            raise ConfigError(f"models convert: {_reason(done.stderr, file)}")
         say(f"{file.stem}: {out}; `views: {{model: {file.stem}}}` paints with it (a ControlNet: `controlnets: [{{model: {file.stem}, kind: ...}}]`)")
     return 0
+
+
+def _reason(log: str, file: Path) -> str:
+    """Why a conversion failed: its own sentence, or the error that torch's reader of weights ended with."""
+    errors = re.findall(r"^[\w.]*Error: .*$", log, re.MULTILINE) if "Traceback" in log else []
+    return f"{file} is not opened: {errors[0]}" if errors else log.strip()[-LOG_TAIL:]
 
 
 def _list(say: Callable[[str], None]) -> int:

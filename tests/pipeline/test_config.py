@@ -173,6 +173,8 @@ def test_models_are_known_names_or_folders_from_where_they_are_written(tmp_path:
     assert settle("sd15", "own/part", "mine", "./mine/unet", str(tmp_path / "mine"), None, 5) == []
     mine = str(tmp_path / "mine")
     assert [item["model"] for item in document.values["s"]["list"]] == ["sd15", "own/part", mine, str(tmp_path / "mine" / "unet"), mine, None, 5]
+    (tmp_path / "mine.safetensors").touch()  # what a file is taken for, the stage says
+    assert settle("mine.safetensors") == [] and document.values["s"]["list"][0]["model"] == f"{mine}.safetensors"
     assert settle("sd-15", "own/pat", "min/unet", "./mine/unit") == [
         "s.list[0].model: expected a folder or one of sd15, own, own/part, got 'sd-15'; did you mean 'sd15'?",
         "s.list[1].model: expected a folder or one of sd15, own, own/part, got 'own/pat'; did you mean 'own/part'?",

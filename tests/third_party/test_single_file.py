@@ -109,7 +109,7 @@ def test_the_command_keeps_it_under_the_files_name(
     """Its own process reads the shipped configs, which the tiny model does not fit; a ControlNet's, put in their place, does."""
     monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path / "models"))
     file, said = checkpoint(networks, tmp_path / "anime.safetensors"), []
-    with pytest.raises(ConfigError, match=r"(?s)models convert .*has the shape \[16, 4, 3, 3\], \[320, 4, 3, 3\] was expected"):
+    with pytest.raises(ConfigError, match=r"models convert: .*has the shape \[16, 4, 3, 3\], \[320, 4, 3, 3\] was expected"):
         models_command.run("convert", [str(file)], said.append, tmp_path / "tokenizer")
     with pytest.raises(MissingError, match="models fetch sd15_tokenizer"):
         models_command.run("convert", [str(file)], said.append)
@@ -130,7 +130,7 @@ class Evil:
 def test_a_file_that_holds_more_than_tensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path / "models"))
     torch.save({"state_dict": {"a": Evil()}}, tmp_path / "evil.ckpt")
-    with pytest.raises(ConfigError, match="(?s)evil.ckpt.*Weights only load failed"):
+    with pytest.raises(ConfigError, match="evil.ckpt is not opened: .*Weights only load failed"):
         models_command.run("convert", [str(tmp_path / "evil.ckpt")], print, tmp_path)
     assert "evil\n" not in capfd.readouterr().out.replace("evil.ckpt", "")
 
