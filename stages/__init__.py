@@ -83,6 +83,14 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | 
         from stages.views.reference import open_reference
 
         yield "views", ("views", "reference"), lambda: open_reference(views.reference)
+    for index, item in enumerate(views.references):
+        from stages.views.reference import open_reference
+
+        yield "views", ("views", "references", index, "file"), lambda file=item.file: open_reference(file)
+    if views.keep is not None:
+        from stages.views.own import open_own
+
+        yield "views", ("views", "keep"), lambda: open_own(views.keep)
     if views.loras or views.embeddings:
         from stages.views.inversions import check_embedding
         from stages.views.lora import check_lora

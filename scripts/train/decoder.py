@@ -40,8 +40,9 @@ BATCH = 3
 PEAK_RATE = 6e-4
 WHOLE_FROM = 0.8  # of the time
 ENERGY = 2.0  # what that loss counts for
-SOFT_SHARE = 0.3  # of the drawn latents are the UNet's
-SOFT_TIMESTEPS = (60, 420)
+STILL = 1e-2  # change that counts as none
+SOFT_SHARE = 0.5  # of the drawn latents are the UNet's
+SOFT_TIMESTEPS = (60, 600)
 NOISE = 0.1  # at most, on latents of unit deviation
 FACE_SHARE = 0.5
 
@@ -118,8 +119,10 @@ def draw(drawn: list[Drawn], count: int, whole: bool, rng: np.random.Generator) 
 
 
 def energy_loss(x: Tensor, y: Tensor) -> Tensor:
-    """L1 between how much changes from pixel to pixel near a place, on the figure before the background: lines keep their contrast where their place is unsure."""
-    near = lambda p: F.avg_pool2d(p.diff(dim=-1).abs()[..., :-1, :] + p.diff(dim=-2).abs()[..., :-1], 7, 1, 3)  # noqa: E731
+    """L1 between how much changes from pixel to pixel near a place (root mean square), on the figure before the background: lines keep
+    their contrast where their place is unsure."""
+    squares = lambda p: p.diff(dim=-1).square()[..., :-1, :] + p.diff(dim=-2).square()[..., :-1]  # noqa: E731
+    near = lambda p: (F.avg_pool2d(squares(p), 7, 1, 3) + STILL**2).sqrt()  # noqa: E731
     return (figure_weight(x)[..., :-1, :-1] * (near(y) - near(x)).abs()).mean()
 
 

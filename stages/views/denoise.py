@@ -33,7 +33,7 @@ STATE = "denoising.safetensors"
 @dataclass(frozen=True)
 class Frames:
     """What is painted: names, the rows of ``texts`` (texts, tokens, channels) that prompt and negative prompt of each frame take,
-    and the latents (4, h, w) of the first frame if it is given."""
+    and the latents (n, 4, h, w) of the first n if those are given."""
 
     names: Sequence[str]
     windows: Windows
@@ -41,6 +41,11 @@ class Frames:
     prompt_rows: Sequence[int]
     negative_rows: Sequence[int]
     given: Tensor | None = None
+
+    @property
+    def given_count(self) -> int:
+        """How many frames are there before anything is painted."""
+        return 0 if self.given is None else len(self.given)
 
 
 @dataclass
@@ -146,10 +151,10 @@ class Denoiser:
         ``noise`` is unit normal. After each tick everything is kept in the checkpoint, from which an interrupted run goes on
         with the same bytes.
         """
-        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given is not None)
+        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count)
         latents = noise * self.scheduler.init_noise_sigma
         if frames.given is not None:
-            latents[0] = frames.given
+            latents[: frames.given_count] = frames.given
         first, glimpses = 0, {}
         saved = self.checkpoint.load(STATE, _read_state)
         if saved is not None:
@@ -175,7 +180,7 @@ class Denoiser:
 
     def chunks_at(self, frames: Frames, chunk: int) -> list[int]:
         """How many chunks each tick works off."""
-        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given is not None)
+        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count)
         return [-(-frames_begun(strands, tick) // chunk) for tick in range(ticks_of(strands))]
 
     def evaluations_each(self, frames: Frames) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +18,20 @@ from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet, write_view_cameras
 from stages.views.control import ControlBranch
 from stages.views.denoise import Denoiser, Frames
+from stages.views.given import Order, given_pictures, order_of, windows_with
 from stages.views.inversions import add_words
 from stages.views.lora import add_lora
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
 from stages.views.notices import text_notices
 from stages.views.prompts import cut_prompt, frame_negative, frame_prompt
-from stages.views.reference import framed, open_reference
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
 from stages.views.surface import Synchronizer
 from stages.views.text import embed
 from stages.views.tokens import reader_of
 from stages.views.vocabulary import painted_texts, word_notices
-from stages.views.windows import Windows, alone_windows, full_windows, ring_windows
+from stages.views.windows import alone_windows, full_windows
 from third_party import models
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -55,14 +54,15 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
         networks.unet.enable_freeu(**settings.freeu.model_dump())
     chunk = _chunk_size(settings, conditions, context)
     prompts = frame_prompts(settings, conditions, folder)
-    reference = _reference(settings, conditions)
-    frames = _frames(settings, conditions, networks, prompts)
-    if reference is not None:
-        frames = dataclasses.replace(frames, given=encode(networks, reference))
-    denoiser = make_denoiser(settings, networks, conditions, context)
-    _remember_conditions(settings, conditions, denoiser.branches, context)
-    noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
-    watched, watched_steps = _watched(conditions, settings.steps)
+    given = given_pictures(settings, conditions)
+    order = frame_order(settings, conditions, given)
+    frames = _frames(settings, conditions, networks, prompts, order, given)
+    denoiser = make_denoiser(settings, networks, conditions, order, context)
+    _remember_conditions(settings, conditions, frames.names, denoiser.branches, context)
+    noise = frame_noise(
+        settings.seed, [places(conditions)[i] for i in order.frames], latent_shape(conditions, networks), settings.shared_noise
+    )
+    watched, watched_steps = _watched(conditions, order, settings.steps)
     chunks = denoiser.chunks_at(frames, chunk)
     context.progress.start("denoising", sum(chunks))
     context.progress.advance(sum(chunks[: denoiser.ticks_done()]))
@@ -70,7 +70,7 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     _write_description(settings, conditions, prompts, chunk, denoiser, frames, context.out)
     del denoiser
     networks.keep_vae_only()
-    _write_pictures(latents, conditions, networks, reference, context)
+    _write_pictures(dict(zip(order.frames, latents, strict=True)), conditions, networks, given, context)
     views = ViewSet.open(context.out)
     _write_preview(views, glimpses, networks, context.out / "preview")
     return views
@@ -91,9 +91,12 @@ def places(conditions: ConditionSet) -> list[tuple[str, int]]:
     return found
 
 
-def frame_windows(settings: ViewsSettings, counts: Sequence[int]) -> Windows:
-    """The windows that the settings ask for, for rings of ``counts`` frames."""
-    return {"sliding": ring_windows, "none": alone_windows, "full": full_windows}[settings.window](counts)
+def frame_order(settings: ViewsSettings, conditions: ConditionSet, given: Collection[int] = ()) -> Order:
+    """In which order the frames are worked on and whom each looks at, as the settings ask; some are ``given``."""
+    counts = [len(members) for members in conditions.rings.values()]
+    if settings.window == "sliding":
+        return order_of(windows_with(counts, given), given)
+    return order_of({"none": alone_windows, "full": full_windows}[settings.window](counts), given)
 
 
 def latent_shape(conditions: ConditionSet, networks: Networks) -> tuple[int, int, int]:
@@ -116,7 +119,9 @@ def frame_prompts(settings: ViewsSettings, conditions: ConditionSet, model_folde
     ]
 
 
-def make_denoiser(settings: ViewsSettings, networks: Networks, conditions: ConditionSet, context: StageContext) -> Denoiser:
+def make_denoiser(
+    settings: ViewsSettings, networks: Networks, conditions: ConditionSet, order: Order, context: StageContext
+) -> Denoiser:
     """The sampling that the settings describe, its solver set to the first step."""
     scheduler = make_scheduler(settings.scheduler, networks.scheduler_config)
     scheduler.set_timesteps(settings.steps)
@@ -127,15 +132,15 @@ def make_denoiser(settings: ViewsSettings, networks: Networks, conditions: Condi
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
         settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
-        settings.temperature, _synchronizer(settings, conditions, networks),
+        settings.temperature, _synchronizer(settings, conditions, order, networks),
     )
 
 
-def _synchronizer(settings: ViewsSettings, conditions: ConditionSet, networks: Networks) -> Synchronizer | None:
+def _synchronizer(settings: ViewsSettings, conditions: ConditionSet, order: Order, networks: Networks) -> Synchronizer | None:
     if settings.surface_sync == 0:
         return None
     _, h, w = latent_shape(conditions, networks)
-    return Synchronizer.of(conditions.body_posed, conditions.cameras, h, w, settings.surface_sync)
+    return Synchronizer.of(conditions.body_posed, [conditions.cameras[i] for i in order.frames], h, w, settings.surface_sync)
 
 
 def decode(networks: Networks, latents: Tensor) -> np.ndarray:
@@ -169,56 +174,52 @@ def _chunk_size(settings: ViewsSettings, conditions: ConditionSet, context: Stag
     return chunk
 
 
-def _frames(settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str]) -> Frames:
+def _frames(
+    settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str], order: Order, given: Mapping[int, np.ndarray]
+) -> Frames:
     negatives = [frame_negative(settings, camera.azimuth_deg) for camera in conditions.cameras]
     texts = list(dict.fromkeys([*negatives, *prompts]))
     embeddings = embed(
         networks.tokenizer, networks.text_encoder, texts, settings.clip_skip, settings.prompt_blocks, add_words(networks.text_encoder, settings)
     )
+    there = [encode(networks, given[i]) for i in order.frames[: order.given]]
     return Frames(
-        names=conditions.names,
-        windows=frame_windows(settings, [len(members) for members in conditions.rings.values()]),
+        names=[conditions.names[i] for i in order.frames],
+        windows=order.windows,
         texts=embeddings,
-        prompt_rows=[texts.index(text) for text in prompts],
-        negative_rows=[texts.index(text) for text in negatives],
+        prompt_rows=[texts.index(prompts[i]) for i in order.frames],
+        negative_rows=[texts.index(negatives[i]) for i in order.frames],
+        given=torch.stack(there) if there else None,
     )
 
 
 def _remember_conditions(
-    settings: ViewsSettings, conditions: ConditionSet, branches: Sequence[ControlBranch], context: StageContext
+    settings: ViewsSettings, conditions: ConditionSet, names: Sequence[str], branches: Sequence[ControlBranch], context: StageContext
 ) -> None:
     for branch, chosen in zip(branches, settings.controlnets, strict=True):
-        for name in conditions.names:
+        for name in names:
             branch.remember(
                 context.checkpoint, name,
                 lambda name=name, kind=chosen.kind: torch.from_numpy(conditions.image(kind, name)).permute(2, 0, 1),
             )
 
 
-def _watched(conditions: ConditionSet, steps: int) -> tuple[list[int], list[int]]:
-    """Frames and steps for the strip that shows the denoising: each ring's front, the body's side and back."""
+def _watched(conditions: ConditionSet, order: Order, steps: int) -> tuple[list[int], list[int]]:
+    """Rows and steps for the strip that shows the denoising: each ring's front, the body's side and back, as far as they are worked on."""
     frames = []
     for members in conditions.rings.values():
         frames += [members[0]] if frames else [members[i * len(members) // 4] for i in range(3)]
     count = min(GLIMPSE_STEPS, steps)
-    return list(dict.fromkeys(frames)), sorted({round(i * (steps - 1) / max(1, count - 1)) for i in range(count)})
-
-
-def _reference(settings: ViewsSettings, conditions: ConditionSet) -> np.ndarray | None:
-    """The user's picture of the first frame, (H, W, 3) uint8."""
-    if settings.reference is None:
-        return None
-    first = conditions.cameras[0]
-    return framed(open_reference(settings.reference), first.width, first.height)
+    return [order.frames.index(i) for i in dict.fromkeys(frames) if i in order.frames], sorted({round(i * (steps - 1) / max(1, count - 1)) for i in range(count)})
 
 
 def _write_pictures(
-    latents: Tensor, conditions: ConditionSet, networks: Networks, reference: np.ndarray | None, context: StageContext
+    latents: Mapping[int, Tensor], conditions: ConditionSet, networks: Networks, given: Mapping[int, np.ndarray], context: StageContext
 ) -> None:
     context.progress.start("decoding", len(conditions.cameras))
     extras = []
-    for i, ((ring, _), camera, latent) in enumerate(zip(places(conditions), conditions.cameras, latents, strict=True)):
-        picture = reference if i == 0 and reference is not None else decode(networks, latent)
+    for i, ((ring, _), camera) in enumerate(zip(places(conditions), conditions.cameras, strict=True)):
+        picture = given[i] if i in given else decode(networks, latents[i])
         write_png(context.out / "images" / f"{camera.name}.png", picture)
         extras.append({"ring": ring, "azimuth_deg": round(camera.azimuth_deg, 9) % 360.0})
         context.progress.advance()
@@ -233,7 +234,8 @@ def _write_description(
         "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "temperature": settings.temperature, "surface_sync": settings.surface_sync,
         "chunk": chunk,
-        "reference": settings.reference.name if settings.reference else None,
+        "references": [path.name for path in (settings.reference, *(r.file for r in settings.references)) if path],
+        "painted_again": list(settings.redo),
         "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4),
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),
         "prompts": dict(zip(conditions.names, prompts, strict=True)),

@@ -103,6 +103,16 @@ class FreeUSettings(BaseModel):
     s2: float = Field(0.2, ge=0, le=3, description="Skips, second decoding level.")
 
 
+class ReferenceSettings(BaseModel):
+    """A picture of the character as it looks from one side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: FilePath = Field(description="The picture. Best drawn over the condition picture of that view; other shapes are scaled to fit.")
+    ring: Literal["body", "head"] = Field("body", description="body: the whole figure; head: a close-up.")
+    azimuth_deg: float = Field(0.0, ge=0, lt=360, description="From where it looks, as the report's views are named: 0 front, 90 the figure's left side.")
+
+
 class ViewsSettings(BaseModel):
     """How the pictures of the character are painted, or where finished ones lie."""
 
@@ -161,6 +171,14 @@ class ViewsSettings(BaseModel):
         description="A picture of the character's front: it is the first frame, as it is, and all others look at it. Best drawn over the "
         "first condition picture; other shapes are scaled to fit. White, or transparent, where nothing is.",
     )
+    references: tuple[ReferenceSettings, ...] = Field(
+        (), description="Further pictures of the character, from other sides: each stands for the nearest view of its ring, as `reference` does for the front."
+    )
+    keep: DirectoryPath | None = Field(
+        None,
+        description="With `redo`: the views of an earlier run (a copy of its `stages/views`) that stay as they are, but for those named there.",
+    )
+    redo: tuple[str, ...] = Field((), description="Views to paint again, with this `seed`, by name (`body_07`); they look at those that stay.")
     controlnet_window: bool = Field(False, description="The ControlNets' self-attention sees the window too.")
     shared_noise: float = Field(
         0.0, ge=0, le=1, description="Share (of the variance) of the starting noise that all frames have in common."
@@ -191,13 +209,18 @@ class ViewsSettings(BaseModel):
             raise ValueError("source: images needs a folder with pictures and cameras")
         if self.source == "diffusion" and self.folder is not None:
             raise ValueError("a folder is given, but source is diffusion; write source: images")
-        if self.source == "images" and self.reference is not None:
-            raise ValueError("a reference is given, but source is images, and nothing is painted; write source: diffusion")
+        if (self.keep is None) != (not self.redo):
+            raise ValueError("keep and redo belong together: the folder of the views that stay, and the names of those to be painted again")
+        if self.keep is not None and (self.reference is not None or self.references):
+            raise ValueError("a reference has no place beside keep, where every view but those in redo is given")
+        given = self.reference is not None or bool(self.references) or self.keep is not None
+        if self.source == "images" and given:
+            raise ValueError("a reference or keep is given, but source is images, and nothing is painted; write source: diffusion")
         if self.scheduler == "unipc" and self.temperature != 1:
             raise ValueError("unipc corrects each step afterwards and so undoes a temperature below 1; write temperature: 1, or another scheduler")
         called = [embedding.called for embedding in self.embeddings]
         if twice := [word for word in dict.fromkeys(called) if called.count(word) > 1]:
             raise ValueError(f"two embeddings are called {twice[0]!r}; give one of them another name with `word`")
-        if self.reference is not None and self.window == "none":
-            raise ValueError("with window: none no frame looks at the reference; write window: sliding")
+        if given and self.window == "none":
+            raise ValueError("with window: none no frame looks at the reference or at what is kept; write window: sliding")
         return self

@@ -59,11 +59,14 @@ class Strand:
         return self.delay <= tick < self.delay + self.steps
 
 
-def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: bool = False) -> tuple[Strand, ...]:
-    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead, or ``given``. ``scheduler`` must have its timesteps set."""
+def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int = 0) -> tuple[Strand, ...]:
+    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead, or the first ``given`` of them there already.
+
+    ``scheduler`` must have its timesteps set.
+    """
     if given:
-        first = Strand((0,), -len(scheduler.timesteps) if lead else 0, scheduler, given=True)
-        return (first, Strand(tuple(range(1, frames)), 0, copy.deepcopy(scheduler)))[: min(2, frames)]
+        first = Strand(tuple(range(given)), -len(scheduler.timesteps) if lead else 0, scheduler, given=True)
+        return (first, Strand(tuple(range(given, frames)), 0, copy.deepcopy(scheduler)))[: 1 + (frames > given)]
     lead = min(lead, len(scheduler.timesteps))
     if lead == 0 or frames == 1:
         return (Strand(tuple(range(frames)), 0, scheduler),)

@@ -23,7 +23,7 @@ from stages.views.control import ControlBranch
 from stages.views.denoise import Denoiser
 from stages.views.networks import open_networks
 from stages.views.noise import frame_noise
-from stages.views.paint import _frames, frame_prompts, latent_shape, make_denoiser, places
+from stages.views.paint import _frames, frame_order, frame_prompts, latent_shape, make_denoiser, places
 from stages.views.schedule import cooled, make_scheduler
 from stages.views.settings import ControlNetSettings, ViewsSettings
 from tests.views.tiny import write_conditions
@@ -48,9 +48,10 @@ def sample(settings: ViewsSettings, conditions: ConditionSet, folder: Path, chun
     networks = open_networks(
         models.locate(settings.model), [models.locate(c.model) for c in settings.controlnets], "cpu", torch.float32
     )
-    frames = _frames(settings, conditions, networks, frame_prompts(settings, conditions, models.locate(settings.model)))
-    denoiser = make_denoiser(settings, networks, conditions, context)
-    _remember_conditions(settings, conditions, denoiser.branches, context)
+    order = frame_order(settings, conditions)
+    frames = _frames(settings, conditions, networks, frame_prompts(settings, conditions, models.locate(settings.model)), order, {})
+    denoiser = make_denoiser(settings, networks, conditions, order, context)
+    _remember_conditions(settings, conditions, conditions.names, denoiser.branches, context)
     noise = frame_noise(settings.seed, places(conditions), latent_shape(conditions, networks), settings.shared_noise)
     return denoiser.run(frames, noise, chunk, lambda: None)[0], denoiser
 

@@ -15,7 +15,7 @@ from pipeline.progress import SilentProgress
 from pipeline.stage import StageContext
 from stages.views.networks import open_networks
 from stages.views.noise import frame_noise
-from stages.views.paint import _frames, _remember_conditions, decode, frame_prompts, latent_shape, make_denoiser, places
+from stages.views.paint import _frames, _remember_conditions, decode, frame_order, frame_prompts, latent_shape, make_denoiser, places
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ControlNetSettings, ViewsSettings
 from tests.views.tiny import write_conditions, write_model
@@ -63,9 +63,10 @@ def test_equals_diffusers_pipeline(scheduler: str, prediction_type: str, clip_sk
         ).images[0]
         for i, name in enumerate(conditions.names)
     ]
-    denoiser = make_denoiser(settings, networks, conditions, context)  # takes the ControlNets' embedders out: after the pipeline has run
-    _remember_conditions(settings, conditions, denoiser.branches, context)
-    latents, _ = denoiser.run(_frames(settings, conditions, networks, prompts), noise, 2, lambda: None)
+    order = frame_order(settings, conditions)
+    denoiser = make_denoiser(settings, networks, conditions, order, context)  # takes the ControlNets' embedders out: after the pipeline has run
+    _remember_conditions(settings, conditions, conditions.names, denoiser.branches, context)
+    latents, _ = denoiser.run(_frames(settings, conditions, networks, prompts, order, {}), noise, 2, lambda: None)
     torch.testing.assert_close(latents, torch.stack(expected), rtol=0, atol=1e-4)
     pictures = pipeline.vae.decode(torch.stack(expected) / pipeline.vae.config.scaling_factor).sample
     pictures = pipeline.image_processor.postprocess(pictures.detach(), output_type="np")

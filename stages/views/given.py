@@ -1,0 +1,100 @@
+"""Frames whose pictures are there before anything is painted: the user's own drawings, and views of an earlier run that are to stay.
+
+They are seen by attention as any frame is (as in the "reference-only" use of Stable Diffusion: no weights of its own are needed): clean
+where the first frame leads, else with the noise that the others have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import ArtifactError, StageError
+from stages.artifacts.conditions import ConditionSet
+from stages.artifacts.images import to_u8
+from stages.artifacts.views import ViewSet
+from stages.views.reference import framed, open_reference
+from stages.views.settings import ReferenceSettings, ViewsSettings
+from stages.views.windows import Windows, ring_windows
+
+
+@dataclass(frozen=True)
+class Order:
+    """Frame numbers in the order in which they go through the networks: the first ``given`` of them are there already; ``windows`` are
+    positions in it. Given frames that nobody looks at are left out."""
+
+    frames: tuple[int, ...]
+    given: int
+    windows: Windows
+
+
+def given_pictures(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.ndarray]:
+    """Frame number -> its picture, (H, W, 3) uint8. Raises StageError for a view that is not there, ConfigError for a broken picture."""
+    if settings.keep is not None:
+        return _kept(settings, conditions)
+    references = list(settings.references)
+    if settings.reference is not None:
+        references.insert(0, ReferenceSettings(file=settings.reference))
+    given: dict[int, np.ndarray] = {}
+    for reference in references:
+        frame = _nearest(reference, conditions)
+        if frame in given:
+            raise StageError(f"{reference.file}: another reference is nearer to {conditions.names[frame]}; every one needs a view of its own")
+        camera = conditions.cameras[frame]
+        given[frame] = framed(open_reference(reference.file), camera.width, camera.height)
+    return given
+
+
+def _nearest(reference: ReferenceSettings, conditions: ConditionSet) -> int:
+    """The frame of its ring that looks from where the reference was drawn, at most half a ring's step beside it."""
+    members = conditions.rings.get(reference.ring, [])
+    away = [abs((conditions.cameras[i].azimuth_deg - reference.azimuth_deg + 180) % 360 - 180) for i in members]
+    if not members or min(away) > 180 / len(members) + 1e-6:
+        raise StageError(f"{reference.file}: no view of the ring {reference.ring!r} looks from {reference.azimuth_deg:g} degrees")
+    return members[int(np.argmin(away))]
+
+
+def _kept(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.ndarray]:
+    """All views but those to be painted again."""
+    if unknown := [name for name in settings.redo if name not in conditions.names]:
+        raise StageError(f"views.redo: there is no view {unknown[0]!r}; there are {conditions.names[0]} to {conditions.names[-1]}")
+    views, given = ViewSet.open(settings.keep), {}
+    for frame, camera in enumerate(conditions.cameras):
+        if camera.name in settings.redo:
+            continue
+        if camera.name not in views.names:
+            raise StageError(f"views.keep: {settings.keep} holds no {camera.name}; expected the views of a run with the same rings")
+        try:
+            picture = views.image(camera.name)
+        except ArtifactError as error:
+            raise StageError(f"views.keep: {error}") from error
+        if picture.shape != (camera.height, camera.width, 3):
+            raise StageError(f"views.keep: {camera.name} is {picture.shape[1]} x {picture.shape[0]} with {picture.shape[2]} channels; "
+                             f"{camera.width} x {camera.height} with 3 was expected")
+        given[frame] = to_u8(picture)
+    return given
+
+
+def windows_with(counts: Sequence[int], given: Collection[int]) -> Windows:
+    """``ring_windows``, in which a frame that is painted looks at the nearest given frames to either side in its ring, too, and a given
+    one at the first, if that is given, and itself."""
+    plain, windows, start = ring_windows(counts), [], 0
+    for count in counts:
+        here = [i for i in given if start <= i < start + count]
+        for frame in range(start, start + count):
+            beside = {min(here, key=lambda i, turn=turn, frame=frame: turn * (i - frame) % count) for turn in (1, -1)} if here else set()
+            window = {*({0} & set(given)), frame} if frame in given else {*plain[frame], *beside}
+            windows.append(tuple(sorted(window)))
+        start += count
+    return tuple(windows)
+
+
+def order_of(windows: Windows, given: Collection[int]) -> Order:
+    """Given frames first, so that all others can look at them, then the rest as they come."""
+    looked_at = {other for frame, window in enumerate(windows) if frame not in given for other in window}
+    first = sorted(looked_at & set(given))
+    frames = (*first, *(frame for frame in range(len(windows)) if frame not in given))
+    place = {frame: i for i, frame in enumerate(frames)}
+    return Order(frames, len(first), tuple(tuple(sorted(place[other] for other in windows[frame])) for frame in frames))
