@@ -10,6 +10,8 @@ from pipeline.errors import ConfigError, MissingError
 from pipeline.graph import Mistake, Preview, Recipe
 
 DRAWN_ALWAYS = "mask"
+FRONT_ALONE = {"conditions.body_ring.views": "1", "conditions.head_ring.views": "0", "views.references": "[]", "views.keep": "null",
+               "views.redo": "[]"}
 
 
 def character() -> Recipe:
@@ -26,7 +28,7 @@ def character() -> Recipe:
                   apart=frozenset({"masks.prompt"}),
                   models=frozenset({"views.model", "views.controlnets.model", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
                   skipped=_unneeded, mistakes=_mistakes,
-                  preview=Preview("views", {"conditions.body_ring.views": "1", "conditions.head_ring.views": "0"}, _sheet))
+                  preview=Preview("views", FRONT_ALONE, _sheet))
 
 
 def _sheet(rows: Sequence[tuple[str, Path]], path: Path) -> None:
@@ -51,6 +53,7 @@ def _unneeded(settings: Mapping[str, Any]) -> Mapping[str, str]:
 def _mistakes(settings: Mapping[str, Any]) -> Iterator[Mistake]:
     if settings["views"].source == "diffusion":
         yield from _undrawn_kinds(settings)
+        yield from _misplaced_pictures(settings)
     for stage, setting, check in _user_files(settings):
         try:
             check()
@@ -66,6 +69,27 @@ def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake("views", (("conditions", "kinds"), ("views", "controlnets", index, "kind")),
                           f"views.controlnets[{index}] ({control.model}) reads {control.kind!r} pictures, and conditions.kinds draws only "
                           f"{', '.join(drawn)}; add {control.kind} there, or take it out of views.controlnets")
+
+
+def _misplaced_pictures(settings: Mapping[str, Any]) -> Iterator[Mistake]:
+    """References and kept views that no view of the rings stands for."""
+    conditions, views = settings["conditions"], settings["views"]
+    counts = {"body": conditions.body_ring.views, "head": conditions.head_ring.views}
+    names = [f"{ring}_{i:02d}" for ring, count in counts.items() for i in range(count)]
+    for index, name in enumerate(views.redo):
+        if name not in names:
+            yield Mistake("views", (("views", "redo", index),), f"there is no view {name!r}; there are {names[0]} to {names[-1]}")
+    if views.keep is not None and views.keep.is_symlink():
+        yield Mistake("views", (("views", "keep"),), f"{views.keep} is a link that the next run moves; copy the folder, and name the copy")
+    taken = {"body_00"} if views.reference is not None else set()
+    for index, reference in enumerate(views.references):
+        count = counts[reference.ring]
+        name = f"{reference.ring}_{round(reference.azimuth_deg / 360 * count) % count:02d}" if count else ""
+        if not name:
+            yield Mistake("views", (("views", "references", index),), f"the ring {reference.ring!r} has no views")
+        elif name in taken:
+            yield Mistake("views", (("views", "references", index),), f"stands for {name}, as another reference does; every one needs a view of its own")
+        taken.add(name)
 
 
 def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | int, ...], Callable[[], object]]]:

@@ -62,8 +62,8 @@ def known_names() -> list[str]:
 
 
 def find(name: str) -> Path | None:
-    """The folder of a model, or None if it is not on this machine. Raises ConfigError for a name that means nothing, MissingError for a
-    checkpoint in one file."""
+    """The folder of a model, or None if it is not on this machine, or is a checkpoint in one file, which has none yet. Raises ConfigError
+    for a name that means nothing."""
     if name == "embedded" or name.startswith("embedded/"):
         folder = EMBEDDED / name.removeprefix("embedded").strip("/")
         return folder if _holds_model(folder) else None
@@ -76,8 +76,7 @@ def find(name: str) -> Path | None:
     if path.is_dir():
         return path.resolve()
     if path.is_file() and path.suffix in ONE_FILE:
-        raise MissingError(f"{name} is a checkpoint in one file; `python -m pipeline models convert {shlex.quote(name)}` lays it out once, and "
-                           f"then it is called {path.stem!r}")
+        return None
     known = ", ".join([*registry(), *converted()])
     raise ConfigError(f"model {name!r}: expected embedded, embedded/<part>, a folder in diffusers' layout, or one of {known}")
 
@@ -85,7 +84,8 @@ def find(name: str) -> Path | None:
 def converted() -> list[str]:
     """Names of the checkpoints that ``models convert`` took in."""
     here = models_folder()
-    return sorted(p.name for p in here.iterdir() if p.name not in registry() and _holds_model(p)) if here.is_dir() else []
+    found = (p.name for p in here.iterdir() if _holds_model(p)) if here.is_dir() else ()
+    return sorted(name for name in found if name not in registry() and not name.startswith("."))
 
 
 def locate(name: str) -> Path:
@@ -100,6 +100,10 @@ def locate_all(names: Iterable[str]) -> list[Path]:
     if lacking:
         raise MissingError(f"{sentence(lacking)} to {models_folder()}")
     folders = {name: find(name) for name in wanted}
+    lone = [name for name in wanted if folders[name] is None and Path(name).suffix in ONE_FILE]
+    if lone:
+        raise MissingError(f"{lone[0]} is a checkpoint in one file; `python -m pipeline models convert {shlex.join(lone)}` lays it out once, and "
+                           f"then it is called {Path(lone[0]).stem!r}")
     gone = [repr(name) for name, folder in folders.items() if folder is None]
     if gone:
         raise MissingError(f"model {', '.join(gone)} was expected in {EMBEDDED}; restore third_party/embedded from the repository")
@@ -141,7 +145,11 @@ def folder_digest(folder: Path) -> str:
 
 
 def verify(name: str) -> list[str]:
-    """What is wrong with the fetched files of a registered model: one sentence each; files without a known digest are passed."""
+    """What is wrong with the fetched files of a registered model: one sentence each; files without a known digest are passed.
+
+    Raises ConfigError for a model that is not of the registry, MissingError for one that is not here.
+    """
+    _of_registry(name)
     folder = locate(name)
     problems = []
     for file, expected in registry()[name].files.items():
@@ -157,8 +165,7 @@ def fetch(name: str, say: Callable[[str], None] = print) -> Path:
 
     Raises ConfigError for an unknown name, MissingError if a file that came is not the one expected.
     """
-    if name not in registry():
-        raise ConfigError(f"model {name!r} is not in models.toml; it knows {', '.join(registry())}")
+    _of_registry(name)
     from huggingface_hub import snapshot_download
 
     model = registry()[name]
@@ -170,6 +177,11 @@ def fetch(name: str, say: Callable[[str], None] = print) -> Path:
     if problems:
         raise MissingError("; ".join(problems))
     return locate(name)
+
+
+def _of_registry(name: str) -> None:
+    if name not in registry():
+        raise ConfigError(f"model {name!r} is not in models.toml; it knows {', '.join(registry())}")
 
 
 def _places(model: Model) -> list[Path]:

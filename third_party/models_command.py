@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MissingError
 from third_party import models
 from third_party.blender import LICENCE as BLENDER_LICENCE
 from third_party.nvdiffrast import LICENCE as NVDIFFRAST_LICENCE
 
 LOG_TAIL = 1500
-TOKENIZER = "sd15_tokenizer"
+TOKENIZERS = ("sd15", "sd15_tokenizer")
 CHECKPOINTS = "a checkpoint in one file that `models convert` took in"
 PROGRAMS = {"Blender": BLENDER_LICENCE, "nvdiffrast": NVDIFFRAST_LICENCE}
 
@@ -47,7 +46,7 @@ def _convert(files: list[str], say: Callable[[str], None], tokenizer: Path | Non
     if not files:
         raise ConfigError("models convert: expected a checkpoint, such as anime.safetensors")
     if tokenizer is None:
-        tokenizer = models.locate(TOKENIZER if models.find("sd15") is None else "sd15") / "tokenizer"
+        tokenizer = next((folder / "tokenizer" for name in TOKENIZERS if (folder := models.find(name))), None)
     for file in (Path(name).expanduser().resolve() for name in files):
         out = models.models_folder() / file.stem
         if out.exists():
@@ -55,18 +54,23 @@ def _convert(files: list[str], say: Callable[[str], None], tokenizer: Path | Non
         if file.stem in models.known_names():
             raise ConfigError(f"{file}: {file.stem!r} is the name of another model; give the file another one")
         out.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "third_party.single_file.convert", str(file), str(out), "--tokenizer", str(tokenizer.resolve())]
+        command = [sys.executable, "-m", "third_party.single_file.convert", str(file), str(out)]
+        command += ["--tokenizer", str(tokenizer.resolve())] if tokenizer else []
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=models.HERE.parent)
         if done.returncode:
-            raise ConfigError(f"models convert: {_reason(done.stderr, file)}")
-        say(f"{file.stem}: {out}; `views: {{model: {file.stem}}}` paints with it (a ControlNet: `controlnets: [{{model: {file.stem}, kind: ...}}]`)")
+            raise (MissingError if done.returncode == MissingError.exit_code else ConfigError)(_reason(done, file))
+        use = f"controlnets: [{{model: {file.stem}, kind: ...}}]" if "controlnet" in done.stdout.split() else f"model: {file.stem}"
+        say(f"{file.stem}: {out}; `views: {{{use}}}` paints with it")
     return 0
 
 
-def _reason(log: str, file: Path) -> str:
-    """Why a conversion failed: its own sentence, or the error that torch's reader of weights ended with."""
-    errors = re.findall(r"^[\w.]*Error: .*$", log, re.MULTILINE) if "Traceback" in log else []
-    return f"{file} is not opened: {errors[0]}" if errors else log.strip()[-LOG_TAIL:]
+def _reason(done: subprocess.CompletedProcess[str], file: Path) -> str:
+    """Why a conversion failed: its own sentence, or that torch's reader of weights alone would not have the file."""
+    if done.returncode < 0:
+        return f"{file}: the conversion was stopped by the system (signal {-done.returncode}), most likely for want of memory"
+    if "Traceback" in done.stderr:
+        return f"{file} is not opened: it is broken, or holds more than tensors, and such files can run programs. Look for a .safetensors of it"
+    return done.stderr.strip()[-LOG_TAIL:]
 
 
 def _list(say: Callable[[str], None]) -> int:

@@ -15,7 +15,7 @@ from stages.artifacts.field import FieldGrid
 from stages.mesh.field_surface import solid_of
 from stages.mesh.observed import Observed
 
-COVERED = 0.97  # share of the views that have a cell in the picture which must show figure there; a few may be wrong
+COVERED = 0.97  # share of the views that have a cell in the picture which must show figure there: all of a ring of thirty
 FULL = 3.0  # times the level: what a closed cell's density becomes
 
 

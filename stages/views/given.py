@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import ArtifactError, StageError
+from stages.artifacts.cameras import Camera
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.views import ViewSet
@@ -23,7 +24,7 @@ from stages.views.windows import Windows, ring_windows
 @dataclass(frozen=True)
 class Order:
     """Frame numbers in the order in which they go through the networks: the first ``given`` of them are there already; ``windows`` are
-    positions in it. Given frames that nobody looks at are left out."""
+    positions in it. Given frames that nobody looks at are left out, but for one if nothing else is left."""
 
     frames: tuple[int, ...]
     given: int
@@ -66,6 +67,9 @@ def _kept(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.nda
             continue
         if camera.name not in views.names:
             raise StageError(f"views.keep: {settings.keep} holds no {camera.name}; expected the views of a run with the same rings")
+        if not _same(camera, views.cameras[views.names.index(camera.name)]):
+            raise StageError(f"views.keep: {camera.name} in {settings.keep} looks from elsewhere; expected the views of a run with the same "
+                             "rings, body and pose")
         try:
             picture = views.image(camera.name)
         except ArtifactError as error:
@@ -75,6 +79,10 @@ def _kept(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.nda
                              f"{camera.width} x {camera.height} with 3 was expected")
         given[frame] = to_u8(picture)
     return given
+
+
+def _same(a: Camera, b: Camera) -> bool:
+    return np.allclose(a.c2w, b.c2w, atol=1e-4) and np.allclose([a.fx, a.fy, a.cx, a.cy], [b.fx, b.fy, b.cx, b.cy], rtol=1e-3)
 
 
 def windows_with(counts: Sequence[int], given: Collection[int]) -> Windows:
@@ -94,7 +102,7 @@ def windows_with(counts: Sequence[int], given: Collection[int]) -> Windows:
 def order_of(windows: Windows, given: Collection[int]) -> Order:
     """Given frames first, so that all others can look at them, then the rest as they come."""
     looked_at = {other for frame, window in enumerate(windows) if frame not in given for other in window}
-    first = sorted(looked_at & set(given))
+    first = sorted(looked_at & set(given)) or sorted(given)[: len(given) == len(windows)]  # somebody has to be there
     frames = (*first, *(frame for frame in range(len(windows)) if frame not in given))
     place = {frame: i for i, frame in enumerate(frames)}
     return Order(frames, len(first), tuple(tuple(sorted(place[other] for other in windows[frame])) for frame in frames))

@@ -44,6 +44,7 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     folder = models.locate(settings.model)
     for notice in text_notices(settings, folder):
         context.warn(notice)
+    given = given_pictures(settings, conditions)
     networks = open_networks(
         folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device)
     )
@@ -54,7 +55,6 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
         networks.unet.enable_freeu(**settings.freeu.model_dump())
     chunk = _chunk_size(settings, conditions, context)
     prompts = frame_prompts(settings, conditions, folder)
-    given = given_pictures(settings, conditions)
     order = frame_order(settings, conditions, given)
     frames = _frames(settings, conditions, networks, prompts, order, given)
     denoiser = make_denoiser(settings, networks, conditions, order, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, DirectoryPath, Field, FilePath, create_model, model_validator
 
@@ -85,6 +85,14 @@ class EmbeddingSettings(BaseModel):
 
     file: WeightsFile = Field(description="A .safetensors file of A1111's or diffusers' kind, for the text model that is painted with.")
     word: str | None = Field(None, min_length=1, max_length=100, description="What it is called in the prompts; null takes the file's name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called(cls, values: Any) -> Any:
+        """A file enters a stage's key by its contents; the word that its name stands for has to be said."""
+        if isinstance(values, dict) and values.get("word") is None and isinstance(values.get("file"), str | Path):
+            return values | {"word": Path(values["file"]).stem[:100]}
+        return values
 
     @property
     def called(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,9 +89,13 @@ def test_a_checkpoint_becomes_a_folder_that_is_painted_with(networks: dict[str, 
     assert json.loads((tmp_path / "out" / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
 
 
-@pytest.mark.parametrize("prefix", [True, False])
-def test_a_controlnet_becomes_a_folder(prefix: bool, networks: dict[str, nn.Module], configs: Path, tmp_path: Path) -> None:
-    save_file(named("controlnet", networks["controlnet"], prefix), tmp_path / "pose.safetensors")
+@pytest.mark.parametrize(("prefix", "beside"), [(True, False), (False, False), (True, True)])
+def test_a_controlnet_becomes_a_folder(
+    prefix: bool, beside: bool, networks: dict[str, nn.Module], configs: Path, tmp_path: Path
+) -> None:
+    """Under its prefix, without it, and beside the model that it was made for. It needs no tokenizer."""
+    held = named("controlnet", networks["controlnet"], prefix) | (named("unet", networks["unet"]) if beside else {})
+    save_file(held, tmp_path / "pose.safetensors")
     assert convert(tmp_path / "pose.safetensors", tmp_path / "out", configs=configs) == ("controlnet",)
     same(ControlNetModel.from_pretrained(tmp_path / "out", local_files_only=True), networks["controlnet"])
 
@@ -109,12 +114,13 @@ def test_the_command_keeps_it_under_the_files_name(
     """Its own process reads the shipped configs, which the tiny model does not fit; a ControlNet's, put in their place, does."""
     monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path / "models"))
     file, said = checkpoint(networks, tmp_path / "anime.safetensors"), []
-    with pytest.raises(ConfigError, match=r"models convert: .*has the shape \[16, 4, 3, 3\], \[320, 4, 3, 3\] was expected"):
+    with pytest.raises(ConfigError, match=r"anime.safetensors: .*has the shape \[16, 4, 3, 3\], \[320, 4, 3, 3\] was expected"):
         models_command.run("convert", [str(file)], said.append, tmp_path / "tokenizer")
     with pytest.raises(MissingError, match="models fetch sd15_tokenizer"):
         models_command.run("convert", [str(file)], said.append)
     with pytest.raises(MissingError, match=r"models convert .*anime\.safetensors"):
-        models.find(str(file))
+        models.locate(str(file))
+    assert models.absent([str(file), "sd15"])[0].name == "sd15" and models.converted() == []
     convert(file, tmp_path / "models" / "anime", tmp_path / "tokenizer", configs)
     assert models.find("anime") == tmp_path / "models" / "anime" and models.use("anime").licence == "the user's own"
     with pytest.raises(ConfigError, match="anime is there already"):
@@ -123,16 +129,33 @@ def test_the_command_keeps_it_under_the_files_name(
 
 
 class Evil:
-    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
-        return print, ("evil",)
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.mark),)
 
 
-def test_a_file_that_holds_more_than_tensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("write", [
+    lambda path: torch.save({"state_dict": {"a": Evil(path.parent / "evil")}}, path),
+    lambda path: path.write_bytes(b"<html>"),
+    lambda path: path.write_bytes(b""),
+])
+def test_a_file_that_holds_more_than_tensors_is_refused(write: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path / "models"))
-    torch.save({"state_dict": {"a": Evil()}}, tmp_path / "evil.ckpt")
-    with pytest.raises(ConfigError, match="evil.ckpt is not opened: .*Weights only load failed"):
-        models_command.run("convert", [str(tmp_path / "evil.ckpt")], print, tmp_path)
-    assert "evil\n" not in capfd.readouterr().out.replace("evil.ckpt", "")
+    write(tmp_path / "a.ckpt")
+    with pytest.raises(ConfigError, match=r"a\.ckpt is not opened: it is broken, or holds more than tensors"):
+        models_command.run("convert", [str(tmp_path / "a.ckpt")], print, tmp_path)
+    assert not (tmp_path / "evil").exists() and not list((tmp_path / "models").iterdir())
+
+
+def test_only_registered_models_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path))
+    tiny_controlnet().save_pretrained(tmp_path / "pose")
+    tiny_controlnet().save_pretrained(tmp_path / ".half.partial")
+    assert models.converted() == ["pose"]
+    with pytest.raises(ConfigError, match="'pose' is not in models.toml"):
+        models.verify("pose")
 
 
 def broken(change: Callable[[dict[str, Tensor]], object]) -> Callable[[dict[str, nn.Module], Path], None]:
@@ -150,6 +173,7 @@ def broken(change: Callable[[dict[str, Tensor]], object]) -> Callable[[dict[str,
     (broken(lambda held: [held.clear(), held.update({"lora.up": torch.ones(1)})]), "neither a checkpoint of Stable Diffusion 1"),
     (lambda networks, path: path.write_bytes(b"nothing"), "is not a safetensors file"),
     (lambda networks, path: None, "there is no such file"),
+    (broken(lambda held: None), "lacks first_stage_model"),
 ])
 def test_other_files_are_refused_and_leave_nothing(
     write: Callable[[dict[str, nn.Module], Path], object], said: str, networks: dict[str, nn.Module], configs: Path, tmp_path: Path
@@ -157,7 +181,7 @@ def test_other_files_are_refused_and_leave_nothing(
     write(networks, tmp_path / "a.safetensors")
     with pytest.raises(ConfigError, match=said):
         convert(tmp_path / "a.safetensors", tmp_path / "out", tmp_path / "tokenizer", configs)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".out*"))
 
 
 def test_the_shipped_configs_are_those_of_the_published_weights() -> None:

@@ -9,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import StageError
+from pipeline.commands import Request, prepare
+from pipeline.errors import ConfigError, StageError
 from pipeline.runner import run_stage as run_stage_with
+from stages import character
+from stages.artifacts.cameras import ring
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import write_png
-from stages.artifacts.views import ViewSet
+from stages.artifacts.views import ViewSet, write_view_set
 from stages.views import STAGE, ViewsInputs
 from stages.views.denoise import Denoiser
 from stages.views.given import given_pictures, order_of, windows_with
 from stages.views.reference import open_reference
 from stages.views.settings import ViewsSettings
 from stages.views.windows import plan_chunks, ring_windows
+from tests.views.tiny import write_conditions
 
 Build = Callable[..., ViewsSettings]
 run_stage = partial(run_stage_with, threads=1)
@@ -88,6 +92,7 @@ def test_each_reference_stands_for_the_view_that_it_was_drawn_from(settings: Bui
     ({"redo": ("body_09",)}, "there is no view 'body_09'; there are body_00 to head_02"),
     ({"redo": ("body_01",), "gone": "body_02"}, "holds no body_02"),
     ({"redo": ("body_01",), "size": (8, 8, 3)}, "body_02 is 8 x 8 with 3 channels; 32 x 48 with 3 was expected"),
+    ({"redo": ("body_01",), "swap": ("body_02", "body_03")}, "body_02 in .* looks from elsewhere"),
 ])
 def test_what_does_not_fit_is_named(change: dict[str, object], said: str, settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
     if "references" in change:
@@ -100,9 +105,44 @@ def test_what_does_not_fit_is_named(change: dict[str, object], said: str, settin
         if "gone" in change:
             (kept.folder / "transforms.json").write_text((kept.folder / "transforms.json").read_text().replace("body_02", "body_22"))
             (kept.folder / "images" / "body_02.png").rename(kept.folder / "images" / "body_22.png")
+        if "swap" in change:
+            a, b = change["swap"]
+            text = (kept.folder / "transforms.json").read_text()
+            (kept.folder / "transforms.json").write_text(text.replace(a, "body_33").replace(b, a).replace("body_33", b))
         chosen = settings(keep=kept.folder, redo=change["redo"])
     with pytest.raises(StageError, match=said):
         given_pictures(chosen, conditions)
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.5])
+def test_where_every_view_is_given_nothing_is_painted(lead: float, settings: Build, tmp_path: Path) -> None:
+    front = drawing(tmp_path / "front.png", 0)
+    one = write_conditions(tmp_path / "one", body=1, head=0)
+    views = run_stage(STAGE, settings(reference=front, lead=lead), ViewsInputs(one), tmp_path / "out")
+    np.testing.assert_array_equal(views.image("body_00"), open_reference(front))
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("redo: [body_07], keep: kept", "views.redo[0]: there is no view 'body_07'; there are body_00 to head_01"),
+    ("redo: [body_01], keep: link", "is a link that the next run moves"),
+    ("reference: a.png, references: [{file: a.png, azimuth_deg: 350}]", "stands for body_00, as another reference does"),
+    ("references: [{file: a.png, azimuth_deg: 90}, {file: a.png, azimuth_deg: 80}]", "stands for body_01, as another reference does"),
+])
+def test_misplaced_pictures_are_told_before_a_run(text: str, said: str, tmp_path: Path) -> None:
+    kept = write_view_set_of(tmp_path / "kept")
+    (tmp_path / "link").symlink_to(kept)
+    drawing(tmp_path / "a.png", 0)
+    (tmp_path / "c.yaml").write_text(f"name: a\nprompt: a girl\nconditions: {{body_ring: {{views: 4}}, head_ring: {{views: 2}}}}\nviews: {{{text}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        prepare(Request(character(), tmp_path / "c.yaml", out=tmp_path / "outputs", cache=tmp_path / "cache"))
+    assert said in str(caught.value)
+
+
+def write_view_set_of(folder: Path) -> Path:
+    """Two views, as a run leaves them."""
+    cameras = ring("body", 2, np.zeros(3), 4.0, 0.0, 90.0, 32, 48)
+    write_view_set(folder, [(camera, np.zeros((48, 32, 3), np.float32)) for camera in cameras])
+    return folder
 
 
 def test_settings_that_contradict_each_other(tmp_path: Path) -> None:

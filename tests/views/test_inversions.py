@@ -74,6 +74,12 @@ def test_they_are_counted_weighed_and_known(settings: Build, model_folder: Path,
     assert "'zebra'" in " ".join(text_notices(settings(prompt="girl, zebra"), model_folder))
 
 
+def test_a_renamed_file_is_another_setting(tmp_path: Path) -> None:
+    """Its contents are the same, and those are what a file enters the key by."""
+    words = [ViewsSettings(embeddings=({"file": embedding(tmp_path / name)},)).embeddings[0].word for name in ("a.safetensors", "b.safetensors")]
+    assert words == ["a", "b"]
+
+
 def test_a_word_has_one_meaning(tmp_path: Path) -> None:
     files = [embedding(tmp_path / name) for name in ("Easy.safetensors", "other.safetensors")]
     with pytest.raises(ValueError, match="two embeddings are called 'easy'"):

@@ -24,15 +24,16 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, MissingError, PipelineError
 from third_party.single_file.names import NAMES
 
 CONFIGS = Path(__file__).with_name("configs")
 CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": ControlNetModel}
-MARKS = {  # a tensor that tells what a file is
-    "model.diffusion_model.input_blocks.0.0.weight": ("unet", "vae", "text_encoder"),
+MARKS = {  # a tensor that tells what a file is; the first ControlNets came together with the model that they were made for
     "control_model.input_hint_block.0.weight": ("controlnet",),
+    "model.diffusion_model.input_blocks.0.0.weight": ("unet", "vae", "text_encoder"),
 }
+FETCH = "python -m pipeline models fetch sd15_tokenizer"
 BARE = "input_hint_block.0.weight"  # of a ControlNet whose names stand without their prefix
 SHORTENED = "cond_stage_model.transformer.embeddings.position_embedding.weight"  # of some files, and once of transformers
 
@@ -41,7 +42,8 @@ def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path 
     """Fill the new folder ``out`` and return the names of the networks in it.
 
     A checkpoint of all networks needs the folder of a CLIP ``tokenizer``, which no such file holds; ``configs`` says how the networks
-    are built. Raises ConfigError for a file of another kind, for another Stable Diffusion, or one that lacks tensors.
+    are built. Raises ConfigError for a file of another kind, for another Stable Diffusion, or one that lacks tensors; MissingError if the
+    tokenizer is needed and not there. Then nothing is left.
     """
     held = read(file)
     if BARE in held:
@@ -49,15 +51,22 @@ def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path 
     kinds = next((kinds for mark, kinds in MARKS.items() if mark in held), None)
     if kinds is None:
         raise ConfigError(f"{file}: is neither a checkpoint of Stable Diffusion 1 with all its networks nor one of its ControlNets in one "
-                          f"file; it holds {', '.join(sorted(held)[:3])} ...")
+                          f"file; it holds {', '.join(sorted(held)[:3]) or 'no tensors'} ...")
+    whole = len(kinds) > 1
+    if whole and (tokenizer is None or not (tokenizer / "tokenizer_config.json").is_file()):
+        raise MissingError(f"{file} needs CLIP's tokenizer, and {tokenizer or 'none'} is here; `{FETCH}` downloads it (2 MB), or name its folder "
+                           "with --tokenizer")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for kind in kinds:
-        network = build(kind, held, configs, file)
-        network.half().save_pretrained(partial if kinds == ("controlnet",) else partial / kind)
-    if len(kinds) > 1:
-        _complete(partial, tokenizer, configs, file)
-    partial.replace(out)
+    try:
+        for kind in kinds:
+            build(kind, held, configs, file).half().save_pretrained(partial / kind if whole else partial)
+        if whole and tokenizer is not None:
+            _complete(partial, tokenizer, configs)
+        partial.replace(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     return kinds
 
 
@@ -71,7 +80,7 @@ def read(file: Path) -> Mapping[str, Tensor]:
         except SafetensorError as error:
             raise ConfigError(f"{file}: is not a safetensors file ({error})") from error
     held: Any = torch.load(file, map_location="cpu", weights_only=True)
-    held = held.get("state_dict", held)
+    held = held.get("state_dict", held) if isinstance(held, dict) else {}
     return {name: tensor for name, tensor in held.items() if isinstance(tensor, Tensor)}
 
 
@@ -101,10 +110,8 @@ def build(kind: str, held: Mapping[str, Tensor], configs: Path, file: Path) -> n
     return network
 
 
-def _complete(folder: Path, tokenizer: Path | None, configs: Path, file: Path) -> None:
+def _complete(folder: Path, tokenizer: Path, configs: Path) -> None:
     """What the file does not hold: tokenizer, scheduler, and the index by which other programs know the folder."""
-    if tokenizer is None or not (tokenizer / "tokenizer_config.json").is_file():
-        raise ConfigError(f"{file}: needs the folder of CLIP's tokenizer, got {tokenizer}")
     shutil.copytree(tokenizer, folder / "tokenizer")
     shutil.copytree(configs / "scheduler", folder / "scheduler")
     scheduler = json.loads((configs / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))["_class_name"]
@@ -115,7 +122,7 @@ def _complete(folder: Path, tokenizer: Path | None, configs: Path, file: Path) -
 
 
 def main() -> int:
-    """Command line; says on stderr what is wrong with the file."""
+    """Command line; says which networks the file held, or on stderr what is wrong with it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("out", type=Path)
@@ -123,7 +130,7 @@ def main() -> int:
     options = parser.parse_args()
     transformers_logging.disable_progress_bar()
     try:
-        convert(options.file, options.out, options.tokenizer)
+        print(*convert(options.file, options.out, options.tokenizer))
     except PipelineError as error:
         print(error, file=sys.stderr)
         return error.exit_code
