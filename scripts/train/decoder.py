@@ -32,7 +32,7 @@ from scripts.train.autoencoder import figure_psnr, figure_weight, preview, recon
 from scripts.train.batches import batch_of, cache_latents, face_labels, latent_path
 from scripts.train.diffusion import Networks, begin, take_up
 from scripts.train.shards import VIEWS_PER_CHARACTER, Shard, open_shards
-from scripts.train.vocabulary import build_tokenizer
+from scripts.train.vocabulary import tokenizer_in
 from stages.views.attention import install
 
 CROP = 16  # latents
@@ -61,7 +61,7 @@ def denoised(shard: Shard, latents: np.ndarray, shipped: Path, folder: Path) -> 
     path = folder / f"{shard.folder.name}_denoised_{digest_path(shipped / 'unet')[:12]}.npy"
     if path.exists():
         return np.load(path, mmap_mode="r")
-    tokenizer = build_tokenizer(vocabulary(), folder / "tokenizer")
+    tokenizer = tokenizer_in(shipped / "tokenizer", vocabulary())
     nets = Networks(tokenizer).to(memory_format=torch.channels_last).eval()
     take_up(nets, shipped, text=True)
     window, rng = install(nets.unet), np.random.default_rng(len(latents))

@@ -31,7 +31,7 @@ from scripts.train.batches import Batch, Source
 from scripts.train.correspondence import Correspondence
 from scripts.train.lessons import Lesson, draw_lesson, group_timesteps
 from scripts.train.shards import ALONE_WINDOWS, GROUP_WINDOWS, VIEWS_PER_CHARACTER
-from scripts.train.vocabulary import build_tokenizer
+from scripts.train.vocabulary import tokenizer_in
 from stages.views.attention import FrameWindow, install
 from stages.views.windows import plan_chunks, repeat_windows
 
@@ -213,7 +213,8 @@ def train(plan: Plan, seed: int = 0) -> None:
     torch.manual_seed(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
     scale = restore_autoencoder(vae, plan.vae)["scaling_factor"]
-    tokenizer = build_tokenizer(vocabulary(), plan.out / "tokenizer")
+    since = plan.text or plan.start
+    tokenizer = tokenizer_in(plan.out / "tokenizer", vocabulary(), since and since / "tokenizer")
     nets = Networks(tokenizer).to(memory_format=torch.channels_last)
     average = Average(nets)
     window, listener = install(nets.unet), Correspondence(nets.unet)

@@ -27,7 +27,7 @@ from scripts.generator import palette
 from scripts.generator.attributes import Attributes, sample_attributes
 from scripts.generator.captions import caption_and_said, vocabulary
 from scripts.train import architecture
-from scripts.train.vocabulary import build_tokenizer
+from scripts.train.vocabulary import tokenizer_in
 
 PEAK_RATE = 1e-3
 BATCH = 64
@@ -96,7 +96,7 @@ def train(out: Path, minutes: float, seed: int = 0) -> dict[str, float]:
     """Write ``text_encoder.safetensors`` and ``reading.json``: share of values named right in fresh captions."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    tokenizer = build_tokenizer(vocabulary(), out / "tokenizer")
+    tokenizer = tokenizer_in(out / "tokenizer", vocabulary())
     encoder, reader = architecture.text_encoder(tokenizer), Reader()
     reader(torch.zeros(1, 1, architecture.TEXT_WIDTH))  # gives the lazy layers their shape
     parameters = [*encoder.parameters(), *reader.parameters()]

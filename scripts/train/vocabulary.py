@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -11,9 +12,31 @@ from transformers import CLIPTokenizer
 from scripts.train.architecture import TEXT_LENGTH
 
 
+def tokenizer_in(folder: Path, words: tuple[str, ...], since: Path | None = None) -> CLIPTokenizer:
+    """The tokenizer of ``folder``; if it has none, that of ``since``, which networks to be trained further have learnt with, or a new one.
+
+    Which of two merges that are equally frequent comes first is left to chance, and with it their tokens' numbers: one that has been
+    learnt with must be kept. Raises ValueError if it spells one of ``words``.
+    """
+    if not (folder / "vocab.json").exists():
+        if since is None:
+            return build_tokenizer(words, folder)
+        shutil.copytree(since, folder, dirs_exist_ok=True)
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    letters = [piece for piece in pieces_of(words) if piece.isalpha()]  # CLIP parts digits from letters
+    if spelled := [piece for piece in letters if len(tokenizer(piece, add_special_tokens=False).input_ids) != 1]:
+        raise ValueError(f"{folder} does not know {', '.join(spelled)}; the word list has changed, and the text encoder must learn to read anew")
+    return tokenizer
+
+
+def pieces_of(words: tuple[str, ...]) -> list[str]:
+    """What of ``words`` is to be one token each: they themselves, or the parts between hyphens."""
+    return sorted({piece for word in words for piece in word.replace("-", " ").split()})
+
+
 def build_tokenizer(words: tuple[str, ...], folder: Path) -> CLIPTokenizer:
     """Write ``vocab.json`` and ``merges.txt`` to ``folder``: every byte, and merges until each of ``words`` is one token."""
-    pieces = sorted({piece for word in words for piece in word.replace("-", " ").split()})
+    pieces = pieces_of(words)
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(

@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from scripts.generator.attributes import DEFAULT, sample_attributes
 from scripts.generator.captions import caption, caption_and_said, vocabulary, words_of
 from scripts.train import architecture
 from scripts.train.reading import TARGETS, Reader, captions, labels_of
-from scripts.train.vocabulary import build_tokenizer
+from scripts.train.vocabulary import build_tokenizer, tokenizer_in
+from third_party.models import EMBEDDED
 
 
 def label(labels: list[int], name: str) -> str | None:
@@ -67,3 +69,22 @@ def test_captions_fit_the_text_encoder(tmp_path: Path) -> None:
     tokenizer = build_tokenizer(vocabulary(), tmp_path)
     texts, _ = captions(np.random.default_rng(2), 300)
     assert max(len(ids) for ids in tokenizer(texts).input_ids) <= architecture.TEXT_LENGTH
+
+
+def test_a_tokenizer_that_was_learnt_with_is_kept(tmp_path: Path) -> None:
+    """Built anew it may number its tokens in another way."""
+    words = ("red", "red-haired", "skirt")
+    first = tokenizer_in(tmp_path / "first", words)
+    names = ("vocab.json", "merges.txt")
+    kept = [(tmp_path / "first" / name).read_bytes() for name in names]
+    further = tokenizer_in(tmp_path / "further", words, tmp_path / "first")
+    again = tokenizer_in(tmp_path / "further", words)
+    assert [(tmp_path / "further" / name).read_bytes() for name in names] == kept
+    texts = ["red haired skirt", "a red-haired girl"]
+    assert first(texts).input_ids == further(texts).input_ids == again(texts).input_ids
+    with pytest.raises(ValueError, match="does not know trousers"):
+        tokenizer_in(tmp_path / "first", (*words, "trousers"))
+
+
+def test_the_shipped_tokenizer_knows_every_word(tmp_path: Path) -> None:
+    assert tokenizer_in(tmp_path / "further", vocabulary(), EMBEDDED / "tokenizer").model_max_length == architecture.TEXT_LENGTH
