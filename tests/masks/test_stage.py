@@ -160,8 +160,8 @@ def test_a_killed_run_cuts_only_what_is_left_and_ends_in_the_same_bytes(tmp_path
 
     monkeypatch.setattr(Silhouette, "figure", dies)
     with pytest.raises(KeyboardInterrupt):
-        run_stage(STAGE, MasksSettings(), inputs, tmp_path / "masks")
-    resumed = run_stage(STAGE, MasksSettings(), inputs, tmp_path / "masks")
+        run_stage(STAGE, MasksSettings(), inputs, tmp_path / "masks", work_dir=tmp_path / "work")
+    resumed = run_stage(STAGE, MasksSettings(), inputs, tmp_path / "masks", work_dir=tmp_path / "work")
     assert len(cut) - 1 == len(given.names)
     assert payload(resumed.folder) == payload(whole.folder) and len(payload(whole.folder)) == 7 + 3
 
