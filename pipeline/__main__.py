@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline.cli import Doors, hide_tracebacks, main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.doctor import Finding
     from pipeline.graph import Recipe
 

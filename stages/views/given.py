@@ -102,7 +102,9 @@ def windows_with(counts: Sequence[int], given: Collection[int]) -> Windows:
 def order_of(windows: Windows, given: Collection[int]) -> Order:
     """Given frames first, so that all others can look at them, then the rest as they come."""
     looked_at = {other for frame, window in enumerate(windows) if frame not in given for other in window}
-    first = sorted(looked_at & set(given)) or sorted(given)[: len(given) == len(windows)]  # somebody has to be there
+    first = sorted(looked_at & set(given))
+    if len(given) == len(windows):
+        first = sorted(given)[:1]
     frames = (*first, *(frame for frame in range(len(windows)) if frame not in given))
     place = {frame: i for i, frame in enumerate(frames)}
     return Order(frames, len(first), tuple(tuple(sorted(place[other] for other in windows[frame])) for frame in frames))

@@ -97,7 +97,7 @@ class EmbeddingSettings(BaseModel):
     @property
     def called(self) -> str:
         """What it is called in a prompt, lower case."""
-        return (self.word or self.file.stem).lower()
+        return str(self.word).lower()
 
 
 class FreeUSettings(BaseModel):

@@ -66,7 +66,9 @@ def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int =
     """
     if given:
         first = Strand(tuple(range(given)), -len(scheduler.timesteps) if lead else 0, scheduler, given=True)
-        return (first, Strand(tuple(range(given, frames)), 0, copy.deepcopy(scheduler)))[: 1 + (frames > given)]
+        if frames == given:
+            return (first,)
+        return (first, Strand(tuple(range(given, frames)), 0, copy.deepcopy(scheduler)))
     lead = min(lead, len(scheduler.timesteps))
     if lead == 0 or frames == 1:
         return (Strand(tuple(range(frames)), 0, scheduler),)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pipeline.cli import Doors, main
 from pipeline.errors import ConfigError, MissingError
 from stages.views.networks import open_networks
 from tests.views.tiny import tiny_controlnet, tiny_text_encoder, tiny_tokenizer, tiny_unet, write_model
@@ -48,7 +53,7 @@ def networks() -> dict[str, nn.Module]:
 
 
 @pytest.fixture
-def configs(networks: dict[str, nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def configs(networks: dict[str, nn.Module], tmp_path: Path) -> Path:
     for kind, network in networks.items():
         network.save_pretrained(tmp_path / "layout" / kind)
     write_model(tmp_path / "whole")
@@ -65,7 +70,7 @@ def checkpoint(networks: dict[str, nn.Module], path: Path) -> Path:
     return path
 
 
-def same(a: nn.Module, b: nn.Module) -> None:
+def assert_same(a: nn.Module, b: nn.Module) -> None:
     theirs = {name: tensor.half().float() for name, tensor in b.state_dict().items()}
     assert theirs.keys() == a.state_dict().keys()
     for name, tensor in a.state_dict().items():
@@ -76,7 +81,7 @@ def same(a: nn.Module, b: nn.Module) -> None:
 def test_the_names_are_those_that_diffusers_reads(kind: str, networks: dict[str, nn.Module], configs: Path) -> None:
     classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": ControlNetModel}
     read = classes[kind].from_single_file(named(kind, networks[kind]), config=str(configs / kind), local_files_only=True)
-    same(read, networks[kind])
+    assert_same(read, networks[kind])
 
 
 def test_a_checkpoint_becomes_a_folder_that_is_painted_with(networks: dict[str, nn.Module], configs: Path, tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ def test_a_checkpoint_becomes_a_folder_that_is_painted_with(networks: dict[str, 
     assert convert(file, tmp_path / "out", tmp_path / "tokenizer", configs) == ("unet", "vae", "text_encoder")
     opened = open_networks(tmp_path / "out", [], "cpu", torch.float32)
     for kind in ("unet", "vae", "text_encoder"):
-        same(getattr(opened, kind), networks[kind])
+        assert_same(getattr(opened, kind), networks[kind])
     assert opened.scheduler_config["beta_end"] == 0.012 and opened.tokenizer.model_max_length == 77
     assert json.loads((tmp_path / "out" / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
 
@@ -97,7 +102,7 @@ def test_a_controlnet_becomes_a_folder(
     held = named("controlnet", networks["controlnet"], prefix) | (named("unet", networks["unet"]) if beside else {})
     save_file(held, tmp_path / "pose.safetensors")
     assert convert(tmp_path / "pose.safetensors", tmp_path / "out", configs=configs) == ("controlnet",)
-    same(ControlNetModel.from_pretrained(tmp_path / "out", local_files_only=True), networks["controlnet"])
+    assert_same(ControlNetModel.from_pretrained(tmp_path / "out", local_files_only=True), networks["controlnet"])
 
 
 def test_texts_named_without_their_first_word_and_files_of_torch(networks: dict[str, nn.Module], configs: Path, tmp_path: Path) -> None:
@@ -105,13 +110,13 @@ def test_texts_named_without_their_first_word_and_files_of_torch(networks: dict[
     held |= {k.replace(".text_model.", ".", 1): v for k, v in named("text_encoder", networks["text_encoder"]).items()}
     torch.save({"state_dict": held, "global_step": 3}, tmp_path / "old.ckpt")
     convert(tmp_path / "old.ckpt", tmp_path / "out", tmp_path / "tokenizer", configs)
-    same(open_networks(tmp_path / "out", [], "cpu", torch.float32).text_encoder, networks["text_encoder"])
+    assert_same(open_networks(tmp_path / "out", [], "cpu", torch.float32).text_encoder, networks["text_encoder"])
 
 
 def test_the_command_keeps_it_under_the_files_name(
     networks: dict[str, nn.Module], configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own process reads the shipped configs, which the tiny model does not fit; a ControlNet's, put in their place, does."""
+    """The process that it starts reads the shipped configs, which a tiny model does not fit."""
     monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path / "models"))
     file, said = checkpoint(networks, tmp_path / "anime.safetensors"), []
     with pytest.raises(ConfigError, match=r"anime.safetensors: .*has the shape \[16, 4, 3, 3\], \[320, 4, 3, 3\] was expected"):
@@ -126,6 +131,35 @@ def test_the_command_keeps_it_under_the_files_name(
     with pytest.raises(ConfigError, match="anime is there already"):
         models_command.run("convert", [str(file)], said.append, tmp_path / "tokenizer")
     assert models_command.run("list", [], said.append) == 0 and any(line.startswith("anime ") for line in said)
+
+
+@pytest.mark.parametrize(("held", "use"), [(("unet", "vae", "text_encoder"), "model: own"), (("controlnet",), "controlnets: [{model: own, kind: ...}]")])
+def test_what_was_made_is_said_with_its_use(
+    held: tuple[str, ...], use: str, networks: dict[str, nn.Module], configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(module, "CONFIGS", configs)  # of the tiny model; the process is played by its own command line
+
+    def here(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", command[2:])
+        heard = io.StringIO()
+        with contextlib.redirect_stdout(heard):
+            code = module.main()
+        return subprocess.CompletedProcess(command, code, heard.getvalue(), "")
+
+    monkeypatch.setattr(subprocess, "run", here)
+    tensors: dict[str, Tensor] = {}
+    for kind in held:
+        tensors |= named(kind, networks[kind])
+    save_file(tensors, tmp_path / "own.safetensors")
+    said: list[str] = []
+    assert main(["models", "convert", str(tmp_path / "own.safetensors"), "--tokenizer", str(tmp_path / "tokenizer")], doors(said)) == 0
+    assert said == [f"own: {tmp_path / 'models' / 'own'}; `views: {{{use}}}` paints with it"] and models.find("own") is not None
+
+
+def doors(said: list[str]) -> Doors:
+    """The program's, for its ``models`` alone."""
+    return Doors(dict, lambda say, profile: None, list, lambda action, names, say, tokenizer: models_command.run(action, names, said.append, tokenizer))
 
 
 class Evil:

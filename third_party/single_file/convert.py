@@ -38,14 +38,14 @@ BARE = "input_hint_block.0.weight"  # of a ControlNet whose names stand without 
 SHORTENED = "cond_stage_model.transformer.embeddings.position_embedding.weight"  # of some files, and once of transformers
 
 
-def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path = CONFIGS) -> tuple[str, ...]:
+def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path | None = None) -> tuple[str, ...]:
     """Fill the new folder ``out`` and return the names of the networks in it.
 
     A checkpoint of all networks needs the folder of a CLIP ``tokenizer``, which no such file holds; ``configs`` says how the networks
-    are built. Raises ConfigError for a file of another kind, for another Stable Diffusion, or one that lacks tensors; MissingError if the
+    are built (none: as Stable Diffusion 1's). Raises ConfigError for a file of another kind, for another Stable Diffusion, or one that lacks tensors; MissingError if the
     tokenizer is needed and not there. Then nothing is left.
     """
-    held = read(file)
+    configs, held = configs or CONFIGS, read(file)
     if BARE in held:
         held = {f"control_model.{name}": tensor for name, tensor in held.items()}
     kinds = next((kinds for mark, kinds in MARKS.items() if mark in held), None)
@@ -64,9 +64,8 @@ def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path 
         if whole and tokenizer is not None:
             _complete(partial, tokenizer, configs)
         partial.replace(out)
-    except BaseException:
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
     return kinds
 
 

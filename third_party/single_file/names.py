@@ -28,16 +28,17 @@ def unet_name(name: str, config: Config) -> str:
         return f"output_blocks.{int(found[1]) * (layers + 1) + layers}.{place}.conv.{found[2]}"
     if found := re.fullmatch(r"(down|up)_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.(.+)", name):
         number = int(found[2]) * (layers + 1) + int(found[4]) + (found[1] == "down")
-        return f"{'input' if found[1] == 'down' else 'output'}_blocks.{number}.{_inner(found[3], found[5])}"
+        part = 0 if found[3] == "resnets" else 1
+        return f"{'input' if found[1] == 'down' else 'output'}_blocks.{number}.{part}.{_inner(found[3], found[5])}"
     if found := re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)", name):
         number = 2 * int(found[2]) if found[1] == "resnets" else 1
-        return f"middle_block.{number}.{_inner(found[1], found[3]).split('.', 1)[1]}"
+        return f"middle_block.{number}.{_inner(found[1], found[3])}"
     return _replaced(name, UNET)
 
 
 def _inner(kind: str, rest: str) -> str:
-    """Inside a numbered block: a resnet is its part 0, attention its part 1."""
-    return f"0.{_replaced(rest, RESNET)}" if kind == "resnets" else f"1.{rest}"
+    """Inside a resnet the layers have other names, inside attention the same."""
+    return _replaced(rest, RESNET) if kind == "resnets" else rest
 
 
 def controlnet_name(name: str, config: Config) -> str:
