@@ -53,7 +53,6 @@ def _unneeded(settings: Mapping[str, Any]) -> Mapping[str, str]:
 def _mistakes(settings: Mapping[str, Any]) -> Iterator[Mistake]:
     if settings["views"].source == "diffusion":
         yield from _undrawn_kinds(settings)
-        yield from _misplaced_pictures(settings)
     for stage, setting, check in _user_files(settings):
         try:
             check()
@@ -71,27 +70,6 @@ def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
                           f"{', '.join(drawn)}; add {control.kind} there, or take it out of views.controlnets")
 
 
-def _misplaced_pictures(settings: Mapping[str, Any]) -> Iterator[Mistake]:
-    """References and kept views that no view of the rings stands for."""
-    conditions, views = settings["conditions"], settings["views"]
-    counts = {"body": conditions.body_ring.views, "head": conditions.head_ring.views}
-    names = [f"{ring}_{i:02d}" for ring, count in counts.items() for i in range(count)]
-    for index, name in enumerate(views.redo):
-        if name not in names:
-            yield Mistake("views", (("views", "redo", index),), f"there is no view {name!r}; there are {names[0]} to {names[-1]}")
-    if views.keep is not None and views.keep.is_symlink():
-        yield Mistake("views", (("views", "keep"),), f"{views.keep} is a link that the next run moves; copy the folder, and name the copy")
-    taken = {"body_00"} if views.reference is not None else set()
-    for index, reference in enumerate(views.references):
-        count = counts[reference.ring]
-        name = f"{reference.ring}_{round(reference.azimuth_deg / 360 * count) % count:02d}" if count else ""
-        if not name:
-            yield Mistake("views", (("views", "references", index),), f"the ring {reference.ring!r} has no views")
-        elif name in taken:
-            yield Mistake("views", (("views", "references", index),), f"stands for {name}, as another reference does; every one needs a view of its own")
-        taken.add(name)
-
-
 def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | int, ...], Callable[[], object]]]:
     """(stage that would fail, setting, what raises ConfigError or MissingError) of the user's files that are quick to judge."""
     conditions, views = settings["conditions"], settings["views"]
@@ -107,14 +85,8 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | 
         from stages.views.reference import open_reference
 
         yield "views", ("views", "reference"), lambda: open_reference(views.reference)
-    for index, item in enumerate(views.references):
-        from stages.views.reference import open_reference
-
-        yield "views", ("views", "references", index, "file"), lambda file=item.file: open_reference(file)
-    if views.keep is not None:
-        from stages.views.own import open_own
-
-        yield "views", ("views", "keep"), lambda: open_own(views.keep)
+    if views.references or views.keep is not None:
+        yield from _given_views(conditions, views)
     if views.loras or views.embeddings:
         from stages.views.inversions import check_embedding
         from stages.views.lora import check_lora
@@ -128,6 +100,22 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | 
 
         yield "views", ("views", "folder"), lambda: open_own(views.folder)
         yield "masks", ("views", "folder"), lambda: require_channel(open_own(views.folder), settings["masks"])
+
+
+def _given_views(conditions: Any, views: Any) -> Iterator[tuple[str, tuple[str | int, ...], Callable[[], object]]]:
+    """The same for references from several sides, and for views that are kept while others are painted again."""
+    from stages.artifacts.cameras import ring_places
+    from stages.views.given import check_kept, check_name, places_of
+    from stages.views.reference import open_reference
+
+    rings = {"body": ring_places("body", conditions.body_ring.views), "head": ring_places("head", conditions.head_ring.views)}
+    yield "views", ("views", "references"), lambda: places_of(views, rings)
+    for index, reference in enumerate(views.references):
+        yield "views", ("views", "references", index, "file"), lambda file=reference.file: open_reference(file)
+    if views.keep is not None:
+        yield "views", ("views", "keep"), lambda: check_kept(views.keep)
+    for index, name in enumerate(views.redo):
+        yield "views", ("views", "redo", index), lambda name=name: check_name(name, rings)
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {"character": character}

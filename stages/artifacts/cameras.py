@@ -113,11 +113,14 @@ def orbit(
     return Camera(name, look_at_c2w(position, np.asarray(target, float)), focal_px, focal_px, width / 2, height / 2, width, height)
 
 
+def ring_places(prefix: str, count: int) -> dict[str, float]:
+    """Name -> azimuth, degrees, of ``count`` cameras round a ring: 360 i / count, named ``prefix_00`` on."""
+    return {f"{prefix}_{i:02d}": 360.0 * i / count for i in range(count)}
+
+
 def ring(
     prefix: str, count: int, target: np.ndarray, radius_m: float, elevation_deg: float, focal_px: float, width: int, height: int
 ) -> list[Camera]:
-    """``count`` cameras at azimuths 360 i / count, named ``prefix_00`` on."""
-    return [
-        orbit(f"{prefix}_{i:02d}", target, radius_m, 360.0 * i / count, elevation_deg, focal_px, width, height)
-        for i in range(count)
-    ]
+    """The cameras of ``ring_places``, looking at ``target``."""
+    places = ring_places(prefix, count)
+    return [orbit(name, target, radius_m, azimuth, elevation_deg, focal_px, width, height) for name, azimuth in places.items()]

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import ArtifactError, StageError
+from pipeline.errors import ArtifactError, ConfigError, StageError
 from stages.artifacts.cameras import Camera
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.views import ViewSet
+from stages.views.own import open_own
 from stages.views.reference import framed, open_reference
 from stages.views.settings import ReferenceSettings, ViewsSettings
 from stages.views.windows import Windows, ring_windows
+
+Rings = Mapping[str, Mapping[str, float]]  # ring -> view -> azimuth, degrees
 
 
 @dataclass(frozen=True)
@@ -32,35 +36,55 @@ class Order:
 
 
 def given_pictures(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.ndarray]:
-    """Frame number -> its picture, (H, W, 3) uint8. Raises StageError for a view that is not there, ConfigError for a broken picture."""
+    """Frame number -> its picture, (H, W, 3) uint8. Raises StageError for kept views that do not fit, ConfigError for what else is wrong."""
+    rings = {
+        ring: {conditions.names[i]: conditions.cameras[i].azimuth_deg for i in members} for ring, members in conditions.rings.items()
+    }
     if settings.keep is not None:
+        for name in settings.redo:
+            check_name(name, rings)
         return _kept(settings, conditions)
-    references = list(settings.references)
-    if settings.reference is not None:
-        references.insert(0, ReferenceSettings(file=settings.reference))
-    given: dict[int, np.ndarray] = {}
-    for reference in references:
-        frame = _nearest(reference, conditions)
-        if frame in given:
-            raise StageError(f"{reference.file}: another reference is nearer to {conditions.names[frame]}; every one needs a view of its own")
+    given = {}
+    for name, file in places_of(settings, rings).items():
+        frame = conditions.names.index(name)
         camera = conditions.cameras[frame]
-        given[frame] = framed(open_reference(reference.file), camera.width, camera.height)
+        given[frame] = framed(open_reference(file), camera.width, camera.height)
     return given
 
 
-def _nearest(reference: ReferenceSettings, conditions: ConditionSet) -> int:
-    """The frame of its ring that looks from where the reference was drawn, at most half a ring's step beside it."""
-    members = conditions.rings.get(reference.ring, [])
-    away = [abs((conditions.cameras[i].azimuth_deg - reference.azimuth_deg + 180) % 360 - 180) for i in members]
-    if not members or min(away) > 180 / len(members) + 1e-6:
-        raise StageError(f"{reference.file}: no view of the ring {reference.ring!r} looks from {reference.azimuth_deg:g} degrees")
-    return members[int(np.argmin(away))]
+def places_of(settings: ViewsSettings, rings: Rings) -> dict[str, Path]:
+    """View -> the reference that stands for it: the nearest of its ring. Raises ConfigError if a ring has no views, or a view two references."""
+    references = list(settings.references)
+    if settings.reference is not None:
+        references.insert(0, ReferenceSettings(file=settings.reference))
+    taken: dict[str, Path] = {}
+    for reference in references:
+        azimuths = rings.get(reference.ring, {})
+        if not azimuths:
+            raise ConfigError(f"{reference.file}: the ring {reference.ring!r} has no views")
+        name = min(azimuths, key=lambda name: abs((azimuths[name] - reference.azimuth_deg + 180) % 360 - 180))
+        if name in taken:
+            raise ConfigError(f"{reference.file}: stands for {name}, as another reference does; every one needs a view of its own")
+        taken[name] = reference.file
+    return taken
+
+
+def check_name(name: str, rings: Rings) -> None:
+    """Raises ConfigError if no view has this name."""
+    names = [name for ring in rings.values() for name in ring]
+    if name not in names:
+        raise ConfigError(f"there is no view {name!r}; there are {names[0]} to {names[-1]}")
+
+
+def check_kept(folder: Path) -> None:
+    """Raises ConfigError for a folder that holds no views, or that a run would move while it reads it."""
+    if folder.is_symlink():
+        raise ConfigError(f"{folder} is a link that the next run moves; copy the folder, and name the copy")
+    open_own(folder)
 
 
 def _kept(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.ndarray]:
     """All views but those to be painted again."""
-    if unknown := [name for name in settings.redo if name not in conditions.names]:
-        raise StageError(f"views.redo: there is no view {unknown[0]!r}; there are {conditions.names[0]} to {conditions.names[-1]}")
     views, given = ViewSet.open(settings.keep), {}
     for frame, camera in enumerate(conditions.cameras):
         if camera.name in settings.redo:

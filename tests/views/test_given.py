@@ -12,7 +12,7 @@ import pytest
 from pipeline.commands import Request, prepare
 from pipeline.errors import ConfigError, StageError
 from pipeline.runner import run_stage as run_stage_with
-from stages import character
+from stages import FRONT_ALONE, character
 from stages.artifacts.cameras import ring
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import write_png
@@ -88,7 +88,7 @@ def test_each_reference_stands_for_the_view_that_it_was_drawn_from(settings: Bui
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"references": [{"azimuth_deg": 0.0}, {"azimuth_deg": 10.0}]}, "another reference is nearer to body_00"),
+    ({"references": [{"azimuth_deg": 0.0}, {"azimuth_deg": 10.0}]}, "stands for body_00, as another reference does"),
     ({"redo": ("body_09",)}, "there is no view 'body_09'; there are body_00 to head_02"),
     ({"redo": ("body_01",), "gone": "body_02"}, "holds no body_02"),
     ({"redo": ("body_01",), "size": (8, 8, 3)}, "body_02 is 8 x 8 with 3 channels; 32 x 48 with 3 was expected"),
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_named(change: dict[str, object], said: str, settin
             text = (kept.folder / "transforms.json").read_text()
             (kept.folder / "transforms.json").write_text(text.replace(a, "body_33").replace(b, a).replace("body_33", b))
         chosen = settings(keep=kept.folder, redo=change["redo"])
-    with pytest.raises(StageError, match=said):
+    with pytest.raises((StageError, ConfigError), match=said):
         given_pictures(chosen, conditions)
 
 
@@ -136,6 +136,16 @@ def test_misplaced_pictures_are_told_before_a_run(text: str, said: str, tmp_path
     with pytest.raises(ConfigError) as caught:
         prepare(Request(character(), tmp_path / "c.yaml", out=tmp_path / "outputs", cache=tmp_path / "cache"))
     assert said in str(caught.value)
+
+
+def test_a_preview_paints_its_front_whatever_is_given(tmp_path: Path) -> None:
+    write_view_set_of(tmp_path / "kept")
+    drawing(tmp_path / "a.png", 0)
+    for text in ("redo: [body_01], keep: kept", "references: [{file: a.png, ring: head}, {file: a.png, azimuth_deg: 180}]"):
+        (tmp_path / "c.yaml").write_text(f"name: a\nprompt: a girl\nviews: {{{text}}}\n")
+        asked = Request(character(), tmp_path / "c.yaml", others=tuple(FRONT_ALONE.items()), out=tmp_path / "outputs", cache=tmp_path / "cache")
+        views = prepare(asked).config.stages["views"]
+        assert (views.keep, views.redo, views.references) == (None, (), ())
 
 
 def write_view_set_of(folder: Path) -> Path:
