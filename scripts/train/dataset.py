@@ -17,7 +17,7 @@ import numpy as np
 
 from scripts.generator.assemble import build_character
 from scripts.generator.attributes import sample_attributes
-from scripts.generator.draw import render
+from scripts.generator.draw import render_all
 from scripts.generator.sampling import sample_pose, vary_body
 from scripts.generator.split import HELD_OUT
 from scripts.train import architecture
@@ -26,10 +26,16 @@ from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.framing import RADIUS_M, body_frame, head_frame
 from stages.conditions.body import load_base_body
-from stages.conditions.keypoints import moved_by, view_keypoints
+from stages.conditions.keypoints import moved_by
+from stages.conditions.pictures import draw_view
+from stages.conditions.settings import ConditionsSettings
+from stages.conditions.single_view import SAMPLES, fine_view
 from stages.conditions.software import draw, vertex_normals
 
 BODY_STEP_DEG, HEAD_STEP_DEG = 15.0, 45.0
+CONDITIONS = ConditionsSettings(
+    width=architecture.PICTURE_WIDTH, height=architecture.PICTURE_HEIGHT, kinds=("openpose", "depth", "lineart"), samples=SAMPLES
+)
 
 
 def group_views(rng: np.random.Generator) -> list[View]:
@@ -59,8 +65,9 @@ def render_shard(folder: Path, index: int, characters: int, seed: int) -> int:
     body = load_base_body()
     everyone = list(HELD_OUT) if index == 0 else [sample_attributes(rng) for _ in range(characters)]
     shape = (len(everyone), VIEWS_PER_CHARACTER, architecture.PICTURE_HEIGHT, architecture.PICTURE_WIDTH)
-    rgb, parts = np.empty((*shape, 3), np.uint8), np.empty(shape, np.uint8)
-    keypoints = np.empty((*shape[:2], 18, 3), np.float32)
+    arrays = {name: np.empty((*shape, 3), np.uint8) for name in ("rgb", "openpose")}
+    arrays |= {name: np.empty(shape, np.uint8) for name in ("parts", "labels", "depth", "lineart")}
+    arrays["keypoints"] = np.empty((*shape[:2], 18, 3), np.float32)
     all_views = []
     for i, attributes in enumerate(everyone):
         own = body if index == 0 else vary_body(body, rng)
@@ -69,11 +76,16 @@ def render_shard(folder: Path, index: int, characters: int, seed: int) -> int:
         normals, t_joint = vertex_normals(posed.v_pos, posed.t_pos_idx), moved_by(posed)
         all_views.append(group_views(rng))
         for k, camera in enumerate(cameras_of(posed, all_views[-1])):
-            rgb[i, k] = np.clip(render(character, camera)[0] * 255 + 0.5, 0, 255)
-            view = draw(posed, normals, camera)
-            parts[i, k] = view.part + 1
-            keypoints[i, k] = view_keypoints(posed, view, t_joint).body
-    for name, array in (("rgb", rgb), ("parts", parts), ("keypoints", keypoints)):
+            painted = render_all(character, camera)
+            arrays["rgb"][i, k] = np.clip(painted.rgb * 255 + 0.5, 0, 255)
+            arrays["labels"][i, k] = painted.part + 1
+            arrays["parts"][i, k] = draw(posed, normals, camera).part + 1
+            drawn = draw_view(fine_view(posed, camera), posed, t_joint, CONDITIONS)
+            arrays["openpose"][i, k] = drawn.pictures["openpose"]
+            for kind in ("depth", "lineart"):
+                arrays[kind][i, k] = drawn.pictures[kind][..., 0]
+            arrays["keypoints"][i, k] = drawn.keypoints.body
+    for name, array in arrays.items():
         np.save(target / f"{name}.npy", array)
     meta = {"attributes": [asdict(a) for a in everyone], "views": [[asdict(v) for v in views] for views in all_views]}
     (target / "meta.tmp").write_text(json.dumps(meta))

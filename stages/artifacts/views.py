@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.errors import ArtifactError
 from stages.artifacts.cameras import Camera
 from stages.artifacts.images import picture_size, read_srgb, write_png
+from stages.artifacts.labels import read_labels
 from stages.artifacts.transforms import Frame, read_folder, write_transforms
 
 RING_OF_OTHERS = "views"  # pictures that name no ring
@@ -109,6 +110,15 @@ class MaskedViews(ViewSet):
     def report(self) -> dict[str, Any]:
         """Contents of ``masks.json``: scores of every frame, and why some were rejected."""
         return _read_json(self.folder / "masks.json")
+
+    @property
+    def label_words(self) -> tuple[str, ...]:
+        """The words of the parts that were labelled, in the order of their labels, from 1; empty if none were asked for."""
+        return tuple(self.report.get("parts", ()))
+
+    def labels(self, name: str) -> np.ndarray:
+        """(H, W) uint8: which of ``label_words`` each pixel of a view shows, counted from 1; 0 none of them. Raises ArtifactError."""
+        return read_labels(self.folder / "labels" / f"{name}.png", len(self.label_words))
 
     def validate(self) -> None:
         """Besides what every view set must hold: alpha, and a figure that is neither nothing nor everything."""

@@ -34,8 +34,8 @@ def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
 
 
 def _absent(settings: MasksSettings) -> Sequence[AbsentModel]:
-    """Only for a backend that is named: auto does without."""
-    if settings.backend != "grounded_sam":
+    """Only where they are asked for by name, or parts are: auto does without."""
+    if settings.backend != "grounded_sam" and not settings.parts:
         return ()
     from third_party.models import absent
 
@@ -50,7 +50,7 @@ def _run(settings: MasksSettings, inputs: MasksInputs, context: StageContext) ->
 
 STAGE = Stage(
     name="masks",
-    version=2,
+    version=3,
     settings=MasksSettings,
     inputs=MasksInputs,
     output=MaskedViews,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from stages.masks.alpha import cuts_out, refuse
 from stages.masks.cutters import Cutter
 from stages.masks.doubts import doubts
 from stages.masks.kept import KeptCuts
+from stages.masks.parts import label_all, write_parts
 from stages.masks.settings import MasksSettings
 
 _SHEET_COLUMNS = 8
@@ -79,13 +80,16 @@ def run(settings: MasksSettings, inputs: Any, context: StageContext) -> MaskedVi
             context.warn(f"frame {name} was left out: {report[name]['rejected']}")
     for doubt in doubts(report, settings):
         context.warn(doubt)
-    _write(views, kept, accepted, report, context)
+    _write(views, kept, accepted, report, settings.parts, context)
     if len(accepted) < settings.fewest_frames:
         reasons = sorted({str(r["rejected"]) for r in report.values() if r["rejected"]})
         raise StageError(
             f"only {len(accepted)} of {len(views.names)} pictures could be cut out ({'; '.join(reasons[:3])}). "
             "Look at the views' contact sheet; another seed, or masks.least_coverage, may help."
         )
+    if settings.parts:
+        label_all(settings, kept, accepted, context)
+        write_parts(kept, accepted, settings.parts, context)
     return MaskedViews.open(context.out)
 
 
@@ -111,7 +115,9 @@ def _cut_all(
     return frames
 
 
-def _write(views: ViewSet, kept: KeptCuts, accepted: list[str], report: dict[str, Any], context: StageContext) -> None:
+def _write(
+    views: ViewSet, kept: KeptCuts, accepted: list[str], report: dict[str, Any], parts: Sequence[str], context: StageContext
+) -> None:
     given = {f.camera.name: f for f in views.frames}
     (context.out / "images").mkdir(parents=True, exist_ok=True)
     for name in accepted:
@@ -119,7 +125,7 @@ def _write(views: ViewSet, kept: KeptCuts, accepted: list[str], report: dict[str
     if accepted:
         extras = [{**given[n].extra, "split": views.split(n)} for n in accepted]
         write_view_cameras(context.out, [given[n].camera for n in accepted], extras)
-    (context.out / "masks.json").write_text(json.dumps({"frames": report}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (context.out / "masks.json").write_text(json.dumps({"frames": report, "parts": list(parts)}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     labels = [n if report[n]["rejected"] is None else f"{n} left out" for n in views.names]
     tiles = thumbnails((_on_backdrop(kept.rgba_u8(n)) for n in views.names), len(views.names))
     write_png(context.out / "preview" / "contact_sheet.png", contact_sheet(tiles, columns=_SHEET_COLUMNS, labels=labels))

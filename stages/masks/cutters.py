@@ -13,6 +13,8 @@ from stages.masks.settings import MasksSettings
 if TYPE_CHECKING:
     import numpy as np
 
+    from third_party.grounded_sam import GroundedSamModel
+
 
 class Cutter(Protocol):
     """Finds the figure."""
@@ -82,10 +84,13 @@ class GroundedSam:
         """transformers runs both networks."""
         return f"transformers {version('transformers')}"
 
-    def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
-        """The best detection's mask; nothing found gives an empty mask, which the checks then report."""
+    def open(self, device: str) -> GroundedSamModel:
+        """Both networks, opened once a process."""
         from third_party.grounded_sam import load
 
+        return load(*self._folders(), device)
+
+    def figure(self, image: np.ndarray, body: np.ndarray | None, device: str) -> tuple[np.ndarray, dict[str, float]]:
+        """The best detection's mask; nothing found gives an empty mask, which the checks then report."""
         s = self.settings
-        model = load(*self._folders(), device)
-        return model.segment(image, s.prompt, s.box_threshold, s.text_threshold, body)
+        return self.open(device).segment(image, s.prompt, s.box_threshold, s.text_threshold, body)

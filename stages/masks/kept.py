@@ -28,6 +28,14 @@ class KeptCuts:
         self._checkpoint.save(f"{self._stem[name]}.png", lambda path: write_png(path, rgba_u8))
         self._checkpoint.save(f"{self._stem[name]}.json", lambda path: path.write_text(json.dumps(figures), encoding="utf-8") and None)
 
+    def keep_labels(self, name: str, labels: np.ndarray) -> None:
+        """Which part each pixel shows, (H, W) uint8."""
+        self._checkpoint.save(f"{self._stem[name]}_labels.png", lambda path: write_png(path, labels))
+
+    def labels(self, name: str) -> np.ndarray | None:
+        """What was kept by ``keep_labels``, or None."""
+        return self._checkpoint.load(f"{self._stem[name]}_labels.png", lambda path: read_png(path)[..., 0])
+
     def png(self, name: str) -> bytes:
         """The picture as a file."""
         return self._checkpoint.load(f"{self._stem[name]}.png", Path.read_bytes)

@@ -10,7 +10,7 @@ import torch
 
 from stages.masks import STAGE
 from stages.masks.settings import MasksSettings
-from third_party.grounded_sam import GroundedSamModel, choose_box, load
+from third_party.grounded_sam import GroundedSamModel, choose_box, load, word_spans
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +103,34 @@ def test_without_weights_the_reason_is_said(tmp_path: Path) -> None:
         assert half.probe() == f"no weights are named: masks.{empty} is empty"
     absent = STAGE.capabilities(MasksSettings(grounding_dino="grounding_dino_base", sam="sam_vit_huge"))[0].backends[0]
     assert absent.probe() is not None and STAGE.models(absent.settings) == ()
+
+
+def test_words_stand_between_full_stops() -> None:
+    assert word_spans([101, 7, 1012, 8, 9, 1012, 102], 1012) == [[1], [3, 4]]
+    assert word_spans([101, 7, 102], 1012) == [[1]]
+
+
+def test_each_word_gets_a_box_and_each_box_a_mask(folders: tuple[Path, Path]) -> None:
+    model = load(*folders, "cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 72, 3), dtype=np.uint8)
+    picture = pixels.astype(np.float32) / 255
+    boxes, scores = model.boxes_of(pixels, ["girl", "hair"])
+    assert boxes.shape == (2, 4) and ((0 < scores) & (scores < 1)).all()
+    alone, score = model.boxes_of(pixels, ["girl"])
+    assert len(alone) == 1 and (alone[0, 2:] > alone[0, :2]).all()
+    low, high = sorted(scores)
+    found = model.find_parts(picture, ["girl", "hair"], (low + high) / 2)
+    assert [logits is None for logits in found] == [score < high for score in scores]
+    for logits, box in zip(found, boxes, strict=True):
+        if logits is not None:
+            mask, _ = model.outline(pixels, box)
+            assert logits.shape == (96, 72) and np.array_equal(logits > 0, mask)
+    assert model.find_parts(picture, ["girl"], 1.1) == [None]
+    assert model.unread(["girl", "cape"]) == ["cape"]
+
+
+def test_parts_need_both_networks() -> None:
+    with pytest.raises(ValueError, match="parts are found by GroundingDINO and SAM"):
+        MasksSettings(parts=("hair",), sam="sam_vit_huge")
+    wanted = MasksSettings(parts=("hair",), grounding_dino="grounding_dino_base", sam="sam_vit_huge")
+    assert [m.name for m in STAGE.absent(wanted)] == ["grounding_dino_base", "sam_vit_huge"]

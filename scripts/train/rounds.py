@@ -1,0 +1,71 @@
+"""A round of training: its time, its curve, and the checkpoint that an interrupted one goes on from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+SAVE_EVERY_S = 120.0
+WEIGHTS, STATE = "round.safetensors", "round.json"
+
+
+class Round:
+    """``minutes`` of training ``net``, those of interrupted runs included, with weights and curve kept in ``folder``."""
+
+    def __init__(self, net: nn.Module, folder: Path, minutes: float) -> None:
+        self.net, self.folder, self.minutes, self.step = net, folder, minutes, 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self.state = {"done_s": 0.0, "pictures": 0, "curve": []}
+        if (folder / STATE).exists():
+            self.state = json.loads((folder / STATE).read_text())
+            net.load_state_dict(load_file(folder / WEIGHTS), strict=False)  # names that share a tensor are written once
+        self._before, self._began = self.state["done_s"], time.monotonic()
+        self._saved, self._losses = self._began, []
+
+    @property
+    def share(self) -> float:
+        """How much of the time is gone, in [0, ...)."""
+        return (self._before + time.monotonic() - self._began) / (60 * self.minutes)
+
+    @property
+    def pictures(self) -> int:
+        """Seen so far."""
+        return self.state["pictures"]
+
+    def stepped(self, pictures: int, loss: float, measure: Callable[[], Mapping[str, float]]) -> None:
+        """Count a step; every two minutes ``measure``, print and save."""
+        self.step += 1
+        self.state["pictures"] += pictures
+        self._losses.append(loss)
+        if time.monotonic() - self._saved > SAVE_EVERY_S:
+            self._note(measure())
+
+    def finish(self, measure: Callable[[], Mapping[str, float]]) -> dict[str, float]:
+        """Measure once more, save, and give the figures."""
+        self.state["held_out"] = dict(measure())
+        self._note(self.state["held_out"])
+        return self.state["held_out"]
+
+    def _note(self, figures: Mapping[str, float]) -> None:
+        self._saved = time.monotonic()
+        self.state["done_s"] = self._before + self._saved - self._began
+        loss = sum(self._losses) / max(1, len(self._losses))
+        self._losses = []
+        rounded = {name: round(value, 4) for name, value in {"loss": loss, **figures}.items()}
+        self.state["curve"].append({"s": round(self.state["done_s"]), "pictures": self.pictures} | rounded)
+        print(json.dumps(self.state["curve"][-1]), flush=True)
+        named = {name: tensor.contiguous() for name, tensor in _once(self.net.state_dict()).items()}
+        save_file(named, self.folder / "saving.tmp")
+        (self.folder / "saving.tmp").replace(self.folder / WEIGHTS)
+        (self.folder / STATE).write_text(json.dumps(self.state) + "\n")
+
+
+def _once(tensors: Mapping[str, object]) -> dict:
+    """Tensors that share memory under one name alone, as safetensors asks."""
+    seen: set[int] = set()
+    return {name: t for name, t in tensors.items() if not (t.data_ptr() in seen or seen.add(t.data_ptr()))}
