@@ -9,6 +9,7 @@ asked for, by one of their words each, and some that are not in it; a thing is o
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, GroundingDinoImageProcessorPil, SwinConfig
+from transformers.models.grounding_dino.modeling_grounding_dino import build_label_maps, build_text_mask
 
 from pipeline.memory import keep_freed
 from scripts.train.rounds import Round
@@ -27,8 +29,9 @@ from scripts.train.things import all_words, box_of, words_for
 
 SHORT_SIDE, LONG_SIDE = 96, 128
 BATCH = 8
-PEAK_RATE = 6e-4
+PEAK_RATE = 1e-3
 PRIOR_LOGIT = -3.0
+LARGER = 1.8  # logit by which a first box exceeds the anchors of two-stage detectors, which are small
 MOST_WORDS = 14  # asked for at once
 SPECIAL_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}  # what transformers' code counts on
 
@@ -56,22 +59,37 @@ def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
         decoder_attention_heads=4, num_feature_levels=3, max_text_len=64, auxiliary_loss=True, dropout=0.0, fusion_droppath=0.0,
     )  # fmt: skip
     net = GroundingDinoForObjectDetection(config)
-    _doubt(net)
+    _prepare(net)
     return net
 
 
 @torch.no_grad()
-def _doubt(net: GroundingDinoForObjectDetection) -> None:
-    """Begin with scores of about 0.05 (Lin et al. 2017, "Focal Loss", 4.1): a score is a product of features, so both sides begin small, and
-    apart along one direction."""
-    core, width = net.model, net.config.d_model
-    apart = F.normalize(torch.randn(width), dim=0) * math.sqrt(-PRIOR_LOGIT)
+def _prepare(net: GroundingDinoForObjectDetection) -> None:
+    """Begin with scores of about 0.05 (Lin et al. 2017, "Focal Loss", 4.1) and with boxes as large as things are.
+
+    A score is a product of features of picture and text; both begin apart along one direction, and the text's small.
+    """
+    core = net.model
+    apart = F.normalize(torch.randn(net.config.d_model), dim=0) * math.sqrt(-PRIOR_LOGIT)
     for norm, scale, shift in (
-        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 0.3, apart), (core.enc_output_norm, 0.3, -apart),
-        (core.decoder.layer_norm, 0.3, -apart),
+        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 0.1, apart), (core.enc_output_norm, 1.0, -apart),
+        (core.decoder.layer_norm, 1.0, -apart),
     ):  # fmt: skip
         norm.weight.fill_(scale)
         norm.bias.copy_(shift)
+    core.encoder_output_bbox_embed.layers[-1].bias[2:] = LARGER
+
+
+def loss_of(net: GroundingDinoForObjectDetection, given: dict[str, Tensor | list]) -> Tensor:
+    """Transformers' loss, and the same for the proposals of the first stage, whose boxes get no gradient from it."""
+    out = net(**given)
+    alone = copy.copy(net.config)
+    alone.two_stage = alone.auxiliary_loss = False
+    first = net.loss_function(
+        out.enc_outputs_class, given["labels"], net.device, out.enc_outputs_coord_logits.sigmoid(), alone,
+        build_label_maps(out.logits, given["input_ids"]), build_text_mask(out.enc_outputs_class, given["attention_mask"]),
+    )[0]
+    return out.loss + first
 
 
 def asked(scene: Scene, rng: np.random.Generator) -> tuple[list[str], dict[str, str]]:
@@ -163,10 +181,10 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * min(1.0, (trained.step + 1) / 60) * max(0.02, 0.5 * (1 + math.cos(math.pi * trained.share)))
         scenes = draw_scenes(shards[1:], BATCH, rng, half=True)
-        loss = net(**inputs_of(scenes, [asked(s, rng) for s in scenes], reader)).loss
+        loss = loss_of(net, inputs_of(scenes, [asked(s, rng) for s in scenes], reader))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 0.5)
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimizer.step()
         trained.stepped(BATCH, float(loss.detach()), lambda: accuracy(net, reader, held[:20], np.random.default_rng(1)))
     figures = trained.finish(lambda: accuracy(net, reader, held, np.random.default_rng(1)))
