@@ -48,6 +48,6 @@ def _run(settings: ConditionsSettings, inputs: NoInputs, context: StageContext) 
 
 
 STAGE = Stage(
-    name="conditions", version=2, settings=ConditionsSettings, inputs=NoInputs, output=ConditionSet, run=_run,
+    name="conditions", version=3, settings=ConditionsSettings, inputs=NoInputs, output=ConditionSet, run=_run,
     capabilities=_capabilities, models=_models,
 )

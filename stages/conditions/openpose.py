@@ -2,9 +2,10 @@
 
 Encoding (that of the detector with which control_v11p_sd15_openpose was trained): each of 17 limbs is an ellipse from point to point in its
 colour times 0.6, drawn in order; then a disc in full colour on each of the 18 points. A hand is 20 lines, hue i / 20 for the i-th, with blue
-discs on its points. The face is 70 white discs. Ellipses are 4 px wide either side, body and hand discs have radius 4, face discs 3,
-hand lines are 2 wide, for a picture whose shorter side is 512; other sizes are drawn in proportion, antialiased. Points that the view does not
-see are absent, and the limbs to them: from behind there are no nose and eyes, and the ears are lone dots. Left and right are the body's.
+discs on its points. The face is 70 white discs. Ellipses are 9 px wide and reach half a pixel beyond their points, body and hand discs have
+radius 4, face discs 3, hand lines are 3 wide, for a picture whose shorter side is 512 (the detector says 8 and 2, and draws the pixels that
+the edges run through as well); other sizes are drawn in proportion, antialiased. Points that the view does not see are absent, and the limbs
+to them: from behind there are no nose and eyes, and the ears are lone dots. Left and right are the body's.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ LIMBS = (
 )
 HAND_LINES = tuple((0 if k == 0 else 4 * finger + k, 4 * finger + k + 1) for finger in range(5) for k in range(4))
 LIMB_SHADE = 0.6
+LIMB_WIDTH_PX, LIMB_BEYOND_PX, POINT_RADIUS_PX, FACE_RADIUS_PX, HAND_LINE_PX = 9, 0.5, 4, 3, 3  # at the reference side
 _SUBSAMPLES = 4
 
 
@@ -38,15 +40,15 @@ def openpose_picture(points: ViewKeypoints, width: int, height: int, hands: bool
     body = points.body
     for (a, b), colour in zip(LIMBS, COLOURS, strict=False):
         if body[a, 2] and body[b, 2]:
-            _stick(canvas, body[a, :2], body[b, :2], 4 * scale, np.array(colour) / 255 * LIMB_SHADE)
+            _stick(canvas, body[a, :2], body[b, :2], scale, np.array(colour) / 255 * LIMB_SHADE)
     for point, colour in zip(body, COLOURS, strict=True):
         if point[2]:
-            _disc(canvas, point[:2], 4 * scale, np.array(colour) / 255)
+            _disc(canvas, point[:2], POINT_RADIUS_PX * scale, np.array(colour) / 255)
     for hand in (points.hand_left, points.hand_right) if hands else ():
         _hand(canvas, hand, scale)
     for point in points.face if face else ():
         if point[2]:
-            _disc(canvas, point[:2], 3 * scale, np.ones(3))
+            _disc(canvas, point[:2], FACE_RADIUS_PX * scale, np.ones(3))
     return canvas
 
 
@@ -55,17 +57,17 @@ def _hand(canvas: np.ndarray, hand: np.ndarray, scale: float) -> None:
         return
     for i, (a, b) in enumerate(HAND_LINES):
         if hand[a, 2] and hand[b, 2]:
-            _line(canvas, hand[a, :2], hand[b, :2], 2 * scale, np.array(colorsys.hsv_to_rgb(i / len(HAND_LINES), 1, 1)))
+            _line(canvas, hand[a, :2], hand[b, :2], HAND_LINE_PX * scale, np.array(colorsys.hsv_to_rgb(i / len(HAND_LINES), 1, 1)))
     for point in hand:
         if point[2]:
-            _disc(canvas, point[:2], 4 * scale, np.array([0.0, 0.0, 1.0]))
+            _disc(canvas, point[:2], POINT_RADIUS_PX * scale, np.array([0.0, 0.0, 1.0]))
 
 
-def _stick(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, half_width: float, colour: np.ndarray) -> None:
-    """The ellipse whose long axis goes from ``a`` to ``b``."""
-    middle, half = (a + b) / 2, np.linalg.norm(b - a) / 2
+def _stick(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, scale: float, colour: np.ndarray) -> None:
+    """The ellipse whose long axis goes from ``a`` to ``b``, and a little beyond."""
+    middle, half, half_width = (a + b) / 2, np.linalg.norm(b - a) / 2, LIMB_WIDTH_PX / 2 * scale
     along = (b - a) / max(2 * half, 1e-9)
-    half = max(half, 0.5)
+    half += LIMB_BEYOND_PX * scale
 
     def inside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         u, v = (x - middle[0]) * along[0] + (y - middle[1]) * along[1], (y - middle[1]) * along[0] - (x - middle[0]) * along[1]

@@ -36,8 +36,10 @@ def test_a_limb_is_an_ellipse_of_its_colour_times_point_six_and_points_are_discs
     picture = openpose_picture(points(left_knee=(100.0, 100.0), left_ankle=(100.0, 300.0)), 512, 512)
     shin = np.array(COLOURS[11]) / 255
     assert np.allclose(picture[200, 100], shin * 0.6) and np.allclose(picture[200, 103], shin * 0.6)
-    assert (picture[200, 105] == 0).all()  # half an axis is 4 px
-    assert (picture[130, 103] == 0).all()  # and an ellipse is narrower near its ends
+    assert (picture[200, 105] == 0).all()  # half an axis is 4.5 px
+    assert (picture[120, 103] == 0).all()  # and an ellipse is narrower near its ends
+    shaded = picture[..., 2] * (picture[..., 2] < 0.61) / (shin[2] * 0.6)  # of the shin, without the discs
+    assert shaded.sum() == pytest.approx(np.pi * 4.5 * 100.5, rel=0.02)  # its ends lie half a pixel beyond the points, under the discs
     assert np.allclose(picture[100, 100], np.array(COLOURS[12]) / 255) and np.allclose(picture[300, 100], np.array(COLOURS[13]) / 255)
     drawn = (picture > 0).any(-1)
     disc = drawn[90:100, :].sum()
@@ -68,6 +70,15 @@ def test_hands_go_round_the_hues_with_blue_points_and_the_face_is_white_dots() -
     assert (picture[400, 400] == 1).all() and (picture[400, 450] == 0).all()
     assert picture[390:410, 390:410].sum() / 3 == pytest.approx(np.pi * 9, rel=0.05)
     assert not openpose_picture(found, 512, 512, hands=False, face=False).any()
+
+
+@pytest.mark.parametrize("turn_deg", [0, 30, 45, 90])
+def test_a_line_of_a_hand_is_three_wide(turn_deg: float) -> None:
+    along = 100 * np.array([np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))])
+    hand = np.zeros((21, 3))
+    hand[:2] = [*((256, 256) - along), 1], [*((256, 256) + along), 1]
+    picture = openpose_picture(ViewKeypoints(np.zeros((18, 3)), EMPTY, hand, EMPTY), 512, 512)
+    assert picture[..., 0].sum() == pytest.approx(3 * (200 - 2 * 4), rel=0.01)  # what the discs at its ends leave
 
 
 def test_points_outside_the_picture_do_no_harm() -> None:
