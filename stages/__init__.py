@@ -26,7 +26,7 @@ def character() -> Recipe:
 
     return Recipe("character", (CONDITIONS, VIEWS, MASKS, FIELD, MESH, RIG, EXPORT),
                   apart=frozenset({"masks.prompt"}),
-                  models=frozenset({"views.model", "views.controlnets.model", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
+                  models=frozenset({"views.model", "views.vae", "views.controlnets.model", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
                   skipped=_unneeded, mistakes=_mistakes,
                   preview=Preview("views", FRONT_ALONE, _sheet))
 
@@ -94,6 +94,8 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | 
         for name, check in (("loras", check_lora), ("embeddings", check_embedding)):
             for index, item in enumerate(getattr(views, name)):
                 yield "views", ("views", name, index, "file"), lambda check=check, file=item.file: check(file)
+    if views.vae is not None and views.source == "diffusion":
+        yield "views", ("views", "vae"), lambda: _check_vae(views)
     if views.folder is not None:
         from stages.masks.alpha import require_channel
         from stages.views.own import open_own
@@ -116,6 +118,16 @@ def _given_views(conditions: Any, views: Any) -> Iterator[tuple[str, tuple[str |
         yield "views", ("views", "keep"), lambda: check_kept(views.keep)
     for index, name in enumerate(views.redo):
         yield "views", ("views", "redo", index), lambda name=name: check_name(name, rings)
+
+
+def _check_vae(views: Any) -> None:
+    """What is not on this machine is told of by the stage."""
+    from stages.views.vae import check_vae
+    from third_party.models import find
+
+    own, model = find(views.vae), find(views.model)
+    if own is not None and model is not None:
+        check_vae(own, model)
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {"character": character}

@@ -59,9 +59,13 @@ def _convert(files: list[str], say: Callable[[str], None], tokenizer: Path | Non
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=models.HERE.parent)
         if done.returncode:
             raise (MissingError if done.returncode == MissingError.exit_code else ConfigError)(_reason(done, file))
-        use = f"controlnets: [{{model: {file.stem}, kind: ...}}]" if "controlnet" in done.stdout.split() else f"model: {file.stem}"
-        say(f"{file.stem}: {out}; `views: {{{use}}}` paints with it")
+        say(f"{file.stem}: {out}; `views: {{{_use(file.stem, done.stdout.split())}}}` paints with it")
     return 0
+
+
+def _use(name: str, held: list[str]) -> str:
+    """The setting by which a model that holds these networks is painted with."""
+    return {("controlnet",): f"controlnets: [{{model: {name}, kind: ...}}]", ("vae",): f"vae: {name}"}.get(tuple(held), f"model: {name}")
 
 
 def _reason(done: subprocess.CompletedProcess[str], file: Path) -> str:

@@ -32,7 +32,9 @@ def _run(settings: ViewsSettings, inputs: ViewsInputs, context: StageContext) ->
 
 
 def _model_names(settings: ViewsSettings) -> tuple[str, ...]:
-    return () if settings.source == "images" else (settings.model, *(c.model for c in settings.controlnets))
+    if settings.source == "images":
+        return ()
+    return settings.model, *(c.model for c in settings.controlnets), *([settings.vae] if settings.vae else [])
 
 
 def _models(settings: ViewsSettings) -> Sequence[ModelUse]:

@@ -45,8 +45,8 @@ class Networks:
         self.controlnets.clear()
 
 
-def open_networks(folder: Path, controlnets: Sequence[Path], device: str, dtype: torch.dtype) -> Networks:
-    """All networks in evaluation mode on ``device``: UNet and ControlNets in ``dtype``, text model float32.
+def open_networks(folder: Path, controlnets: Sequence[Path], device: str, dtype: torch.dtype, vae: Path | None = None) -> Networks:
+    """All networks in evaluation mode on ``device``: UNet and ControlNets in ``dtype``, text model float32; ``vae`` instead of the model's.
 
     The VAE is float32 unless ``dtype`` is float16. Raises MissingError naming what is not there.
     """
@@ -56,7 +56,7 @@ def open_networks(folder: Path, controlnets: Sequence[Path], device: str, dtype:
         raise MissingError(f"{folder} is no Stable Diffusion model in diffusers' layout: it lacks {', '.join(missing)}/")
     vae_dtype = dtype if dtype == torch.float16 else torch.float32
     return Networks(
-        vae=_open(AutoencoderKL, folder / "vae", vae_dtype, device),
+        vae=_open(AutoencoderKL, vae or folder / "vae", vae_dtype, device),
         text_encoder=_open(CLIPTextModel, folder / "text_encoder", torch.float32, device),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         unet=_open(UNet2DConditionModel, folder / "unet", dtype, device),

@@ -30,6 +30,7 @@ from stages.views.settings import ViewsSettings
 from stages.views.surface import Synchronizer
 from stages.views.text import embed
 from stages.views.tokens import reader_of
+from stages.views.vae import vae_in
 from stages.views.vocabulary import painted_texts, word_notices
 from stages.views.windows import alone_windows, full_windows
 from third_party import models
@@ -46,7 +47,8 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
         context.warn(notice)
     given = given_pictures(settings, conditions)
     networks = open_networks(
-        folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device)
+        folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device),
+        vae_in(models.locate(settings.vae)) if settings.vae else None,
     )
     for lora in settings.loras:
         layers = add_lora({"unet": networks.unet, "text_encoder": networks.text_encoder}, lora.file, lora.weight)
@@ -231,7 +233,7 @@ def _write_description(
 ) -> None:
     folder = models.locate(settings.model)
     document = {
-        "model": settings.model, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
+        "model": settings.model, "vae": settings.vae, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "temperature": settings.temperature, "surface_sync": settings.surface_sync,
         "chunk": chunk,
         "references": [path.name for path in (settings.reference, *(r.file for r in settings.references)) if path],

@@ -141,6 +141,10 @@ class ViewsSettings(BaseModel):
         "embedded", min_length=1,
         description="Stable Diffusion model: a name in `models.toml`, `embedded`, a checkpoint that `models convert` took in, or a folder in diffusers' layout."
     )
+    vae: str | None = Field(
+        None, min_length=1,
+        description="A VAE in place of the model's own: a name in `models.toml`, one that `models convert` took in, or a folder in diffusers' layout.",
+    )
     controlnets: tuple[ControlNetSettings, ...] = Field(
         (ControlNetSettings(model="embedded/controlnet-parts", kind="parts"),), description="ControlNets; their residuals add up."
     )

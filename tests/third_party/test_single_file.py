@@ -77,10 +77,10 @@ def assert_same(a: nn.Module, b: nn.Module) -> None:
         torch.testing.assert_close(tensor.float(), theirs[name], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("kind", ["unet", "vae", "controlnet"])
-def test_the_names_are_those_that_diffusers_reads(kind: str, networks: dict[str, nn.Module], configs: Path) -> None:
+@pytest.mark.parametrize(("kind", "prefix"), [("unet", True), ("vae", True), ("vae", False), ("controlnet", True)])
+def test_the_names_are_those_that_diffusers_reads(kind: str, prefix: bool, networks: dict[str, nn.Module], configs: Path) -> None:
     classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": ControlNetModel}
-    read = classes[kind].from_single_file(named(kind, networks[kind]), config=str(configs / kind), local_files_only=True)
+    read = classes[kind].from_single_file(named(kind, networks[kind], prefix), config=str(configs / kind), local_files_only=True)
     assert_same(read, networks[kind])
 
 
@@ -103,6 +103,15 @@ def test_a_controlnet_becomes_a_folder(
     save_file(held, tmp_path / "pose.safetensors")
     assert convert(tmp_path / "pose.safetensors", tmp_path / "out", configs=configs) == ("controlnet",)
     assert_same(ControlNetModel.from_pretrained(tmp_path / "out", local_files_only=True), networks["controlnet"])
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_vae_becomes_a_folder(prefix: bool, networks: dict[str, nn.Module], configs: Path, tmp_path: Path) -> None:
+    """What else such files hold of their training is left out; it needs no tokenizer."""
+    held = named("vae", networks["vae"], prefix) | {"loss.logvar": torch.zeros(()), "model_ema.decay": torch.ones(())}
+    save_file(held, tmp_path / "mse.safetensors")
+    assert convert(tmp_path / "mse.safetensors", tmp_path / "out", configs=configs) == ("vae",)
+    assert_same(AutoencoderKL.from_pretrained(tmp_path / "out", local_files_only=True), networks["vae"])
 
 
 def test_texts_named_without_their_first_word_and_files_of_torch(networks: dict[str, nn.Module], configs: Path, tmp_path: Path) -> None:
@@ -133,7 +142,8 @@ def test_the_command_keeps_it_under_the_files_name(
     assert models_command.run("list", [], said.append) == 0 and any(line.startswith("anime ") for line in said)
 
 
-@pytest.mark.parametrize(("held", "use"), [(("unet", "vae", "text_encoder"), "model: own"), (("controlnet",), "controlnets: [{model: own, kind: ...}]")])
+@pytest.mark.parametrize(("held", "use"), [(("unet", "vae", "text_encoder"), "model: own"), (("controlnet",), "controlnets: [{model: own, kind: ...}]"),
+                                             (("vae",), "vae: own")])
 def test_what_was_made_is_said_with_its_use(
     held: tuple[str, ...], use: str, networks: dict[str, nn.Module], configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

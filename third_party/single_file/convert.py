@@ -1,4 +1,4 @@
-"""One-file checkpoints of Stable Diffusion 1 and of its ControlNets to folders in diffusers' layout, once, without a network.
+"""One-file checkpoints of Stable Diffusion 1, of its ControlNets and of its VAEs to folders in diffusers' layout, once, without a network.
 
     python -m third_party.single_file.convert FILE OUT [--tokenizer FOLDER]
 
@@ -32,9 +32,13 @@ CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": Con
 MARKS = {  # a tensor that tells what a file is; the first ControlNets came together with the model that they were made for
     "control_model.input_hint_block.0.weight": ("controlnet",),
     "model.diffusion_model.input_blocks.0.0.weight": ("unet", "vae", "text_encoder"),
+    "first_stage_model.encoder.conv_in.weight": ("vae",),
 }
 FETCH = "python -m pipeline models fetch sd15_tokenizer"
-BARE = "input_hint_block.0.weight"  # of a ControlNet whose names stand without their prefix
+BARE = {  # a tensor of a network whose names stand without their prefix
+    "input_hint_block.0.weight": "control_model.",
+    "encoder.conv_in.weight": "first_stage_model.",
+}
 SHORTENED = "cond_stage_model.transformer.embeddings.position_embedding.weight"  # of some files, and once of transformers
 
 
@@ -46,12 +50,13 @@ def convert(file: Path, out: Path, tokenizer: Path | None = None, configs: Path 
     tokenizer is needed and not there. Then nothing is left.
     """
     configs, held = configs or CONFIGS, read(file)
-    if BARE in held:
-        held = {f"control_model.{name}": tensor for name, tensor in held.items()}
+    for mark, prefix in BARE.items():
+        if mark in held:
+            held = {f"{prefix}{name}": tensor for name, tensor in held.items()}
     kinds = next((kinds for mark, kinds in MARKS.items() if mark in held), None)
     if kinds is None:
-        raise ConfigError(f"{file}: is neither a checkpoint of Stable Diffusion 1 with all its networks nor one of its ControlNets in one "
-                          f"file; it holds {', '.join(sorted(held)[:3]) or 'no tensors'} ...")
+        raise ConfigError(f"{file}: is neither a checkpoint of Stable Diffusion 1 with all its networks nor one of its ControlNets or VAEs in "
+                          f"one file; it holds {', '.join(sorted(held)[:3]) or 'no tensors'} ...")
     whole = len(kinds) > 1
     if whole and (tokenizer is None or not (tokenizer / "tokenizer_config.json").is_file()):
         raise MissingError(f"{file} needs CLIP's tokenizer, and {tokenizer or 'none'} is here; `{FETCH}` downloads it (2 MB), or name its folder "
