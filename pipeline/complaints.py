@@ -49,10 +49,12 @@ def explain_errors(error: ValidationError, model: type[BaseModel], document: Doc
     ``everywhere`` maps the last word of every known setting to its dotted names, for keys that stand in the wrong section.
     """
     found: dict[tuple[Place, str], Complaint] = {}
-    for item in error.errors(include_url=False):
-        if item["type"] in ("path_not_file", "path_not_directory", "path_does_not_exist"):
-            continue  # said better by pipeline.userfiles
+    items = error.errors(include_url=False)
+    paths = [_written(item["loc"], model) for item in items if item["type"] in PATH_ERRORS]
+    for item in items:
         location = _written(item["loc"], model)
+        if any(path[: len(location)] == location for path in paths):
+            continue  # said better by pipeline.userfiles, also where another arm of a union would have taken a word or a list
         of_key = item["type"] in ("extra_forbidden", "missing")
         place = document.place((*prefix, *location), of_key)
         name = spelled((*prefix, *location))
@@ -135,6 +137,7 @@ def _sentence(item: Mapping[str, Any], model: type[BaseModel], location: Locatio
     return f"{name}: expected {expectation(info, item=bool(location) and isinstance(location[-1], int))}, got {_shown(got)}{hint}{detail}"
 
 
+PATH_ERRORS = ("path_not_file", "path_not_directory", "path_does_not_exist")
 KINDS_SAID_BY_EXPECTATION = frozenset({
     "int_parsing", "int_type", "int_from_float", "float_parsing", "float_type", "bool_parsing", "bool_type", "string_type",
     "greater_than", "greater_than_equal", "less_than", "less_than_equal", "literal_error", "enum", "model_type", "model_attributes_type",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def character() -> Recipe:
 
     return Recipe("character", (CONDITIONS, VIEWS, MASKS, FIELD, MESH, RIG, EXPORT),
                   apart=frozenset({"masks.prompt"}),
-                  models=frozenset({"views.model", "views.vae", "views.controlnets.model", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
+                  models=frozenset({"views.model", "views.vae", "views.controlnets.model", "views.ip_adapter.image_encoder", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
                   skipped=_unneeded, mistakes=_mistakes,
                   preview=Preview("views", FRONT_ALONE, _sheet))
 
@@ -96,6 +97,8 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | 
                 yield "views", ("views", name, index, "file"), lambda check=check, file=item.file: check(file)
     if views.vae is not None and views.source == "diffusion":
         yield "views", ("views", "vae"), lambda: _check_vae(views)
+    if views.ip_adapter is not None and views.source == "diffusion":
+        yield from _adapter_files(views)
     if views.folder is not None:
         from stages.masks.alpha import require_channel
         from stages.views.own import open_own
@@ -118,6 +121,24 @@ def _given_views(conditions: Any, views: Any) -> Iterator[tuple[str, tuple[str |
         yield "views", ("views", "keep"), lambda: check_kept(views.keep)
     for index, name in enumerate(views.redo):
         yield "views", ("views", "redo", index), lambda name=name: check_name(name, rings)
+
+
+def _adapter_files(views: Any) -> Iterator[tuple[str, tuple[str | int, ...], Callable[[], object]]]:
+    """The same for an IP-Adapter; what is not on this machine is told of by the stage."""
+    from stages.views.adapter_file import adapter_path, check_encoder, check_model, read_adapter
+    from stages.views.reference import open_reference
+    from third_party.models import find
+
+    for picture in views.ip_adapter.pictures:
+        yield "views", ("views", "ip_adapter", "image"), lambda picture=picture: open_reference(picture)
+    path, adapter = adapter_path(views.ip_adapter.file), None
+    if path is not None:
+        yield "views", ("views", "ip_adapter", "file"), lambda: read_adapter(path)
+        with suppress(ConfigError):  # it was just told
+            adapter = read_adapter(path)
+    for name, setting, check in ((views.ip_adapter.image_encoder, "image_encoder", check_encoder), (views.model, "file", check_model)):
+        if adapter is not None and (folder := find(name)) is not None:
+            yield "views", ("views", "ip_adapter", setting), lambda check=check, folder=folder: check(adapter, folder)
 
 
 def _check_vae(views: Any) -> None:

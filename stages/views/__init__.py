@@ -34,7 +34,9 @@ def _run(settings: ViewsSettings, inputs: ViewsInputs, context: StageContext) ->
 def _model_names(settings: ViewsSettings) -> tuple[str, ...]:
     if settings.source == "images":
         return ()
-    return settings.model, *(c.model for c in settings.controlnets), *([settings.vae] if settings.vae else [])
+    adapter = settings.ip_adapter
+    others = (settings.vae, adapter.image_encoder if adapter else None, adapter.file if adapter and isinstance(adapter.file, str) else None)
+    return settings.model, *(c.model for c in settings.controlnets), *(name for name in others if name)
 
 
 def _models(settings: ViewsSettings) -> Sequence[ModelUse]:
@@ -52,11 +54,11 @@ def _absent(settings: ViewsSettings) -> Sequence[AbsentModel]:
 def _notices(settings: ViewsSettings) -> Sequence[str]:
     if settings.source == "images":
         return ()
-    from stages.views.notices import text_notices
+    from stages.views.notices import picture_notices, text_notices
     from third_party import models
 
     folder = models.find(settings.model)
-    return text_notices(settings, folder) if folder else ()
+    return [*(text_notices(settings, folder) if folder else ()), *picture_notices(settings)]
 
 
 STAGE = Stage(

@@ -63,7 +63,7 @@ class CrossFrameAttention:
         query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
         plan = self.window.plan
         if plan is None:
-            mixed = _attend(query, key, value, attn.heads)
+            mixed = attend(query, key, value, attn.heads)
         else:
             mixed = self._across(plan, query, key, value, attn.heads)
         return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
@@ -105,7 +105,7 @@ def _attend_group(
         query = query.index_select(1, torch.tensor(rows, device=query.device))
     gather = torch.tensor(pool, device=key.device).flatten()
     long = (copies * len(rows), len(pool[0]) * tokens, channels)
-    mixed = _attend(
+    mixed = attend(
         query.reshape(copies * len(rows), tokens, channels),
         key.index_select(1, gather).view(long),
         value.index_select(1, gather).view(long),
@@ -114,7 +114,7 @@ def _attend_group(
     return mixed.view(copies, len(rows), tokens, channels)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Scaled dot-product attention with ``heads`` heads: (batch, tokens, channels), key and value with tokens of their own."""
     split = lambda x: x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)  # noqa: E731
     return F.scaled_dot_product_attention(split(query), split(key), split(value)).transpose(1, 2).reshape(query.shape)

@@ -36,8 +36,8 @@ class ControlBranch:
         self.flips = self.network.config.controlnet_conditioning_channel_order == "bgr"
 
     def speaks(self, step: int, steps: int) -> bool:
-        """Whether it takes part in step ``step`` of ``steps`` (diffusers' rule)."""
-        return step / steps >= self.start and (step + 1) / steps <= self.end
+        """Whether it takes part in step ``step`` of ``steps``."""
+        return within(step, steps, self.start, self.end)
 
     def remember(self, checkpoint: CheckpointProtocol, name: str, picture: Callable[[], Tensor]) -> None:
         """Embed one frame's picture, (3, H, W) sRGB in [0, 1], unless that was done before a kill."""
@@ -57,6 +57,11 @@ class ControlBranch:
 
     def _file(self, name: str) -> str:
         return f"control-{self.label}-{name}.safetensors"
+
+
+def within(step: int, steps: int, start: float, end: float) -> bool:
+    """Whether step ``step`` of ``steps`` lies in the share of them from ``start`` to ``end`` (diffusers' rule)."""
+    return step / steps >= start and (step + 1) / steps <= end
 
 
 def _read(path: Path) -> Tensor:

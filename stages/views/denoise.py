@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
+from stages.views.ip_adapter import Look
 from stages.views.schedule import clean_estimate, cooled, history, noised, restore
 from stages.views.strands import Strand, frames_begun, make_strands, ticks_of, windows_at
 from stages.views.surface import Synchronizer
@@ -51,8 +52,8 @@ class Frames:
 @dataclass
 class Denoiser:
     """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; ``temperature``
-    multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps. ``evaluations`` counts
-    frames that went through the UNet, both halves of guidance."""
+    multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps; ``look`` are
+    pictures that all frames look at. ``evaluations`` counts frames that went through the UNet, both halves of guidance."""
 
     unet: UNet2DConditionModel
     branches: Sequence[ControlBranch]
@@ -64,6 +65,7 @@ class Denoiser:
     lead: int = 0
     temperature: float = 1.0
     synchronizer: Synchronizer | None = None
+    look: Look | None = None
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
 
@@ -104,6 +106,8 @@ class Denoiser:
         for plan in plan_chunks(windows_at(frames.windows, begun), chunk):
             for window in self._windows:
                 window.begin(plan)
+            if self.look is not None:
+                self.look.begin([steps[i] for i in plan.frames], self.steps)
             parts.append(self._chunk(frames, plan, noisy, timesteps, self._pictures(speaking, frames, plan.frames, steps)))
             advance()
         return torch.cat(parts)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import MissingError
@@ -50,29 +50,31 @@ def open_networks(folder: Path, controlnets: Sequence[Path], device: str, dtype:
 
     The VAE is float32 unless ``dtype`` is float16. Raises MissingError naming what is not there.
     """
-    transformers_logging.disable_progress_bar()
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if missing:
         raise MissingError(f"{folder} is no Stable Diffusion model in diffusers' layout: it lacks {', '.join(missing)}/")
     vae_dtype = dtype if dtype == torch.float16 else torch.float32
     return Networks(
-        vae=_open(AutoencoderKL, vae or folder / "vae", vae_dtype, device),
-        text_encoder=_open(CLIPTextModel, folder / "text_encoder", torch.float32, device),
+        vae=open_network(AutoencoderKL, vae or folder / "vae", vae_dtype, device),
+        text_encoder=open_network(CLIPTextModel, folder / "text_encoder", torch.float32, device),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        unet=_open(UNet2DConditionModel, folder / "unet", dtype, device),
-        controlnets=[_open(ControlNetModel, path, dtype, device) for path in controlnets],
+        unet=open_network(UNet2DConditionModel, folder / "unet", dtype, device),
+        controlnets=[open_network(ControlNetModel, path, dtype, device) for path in controlnets],
         scheduler_config=json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")),
     )
 
 
-def _open(kind: type[N], folder: Path, dtype: torch.dtype, device: str) -> N:
-    stem = "model" if kind is CLIPTextModel else "diffusion_pytorch_model"
+def open_network(kind: type[N], folder: Path, dtype: torch.dtype, device: str) -> N:
+    """One network in evaluation mode, never to be trained. Raises MissingError if its folder holds no safetensors of it."""
+    transformers_logging.disable_progress_bar()
+    of_transformers = issubclass(kind, PreTrainedModel)
+    stem = "model" if of_transformers else "diffusion_pytorch_model"
     variant = None
     if not (folder / f"{stem}.safetensors").is_file():
         if not (folder / f"{stem}.fp16.safetensors").is_file():
             raise MissingError(f"{folder} holds no {stem}.safetensors; weights in other formats are not opened")
         variant = "fp16"
-    name = "dtype" if kind is CLIPTextModel else "torch_dtype"
+    name = "dtype" if of_transformers else "torch_dtype"
     network = kind.from_pretrained(folder, use_safetensors=True, local_files_only=True, variant=variant, **{name: dtype})
     network.requires_grad_(False)
     return network.eval().to(device)

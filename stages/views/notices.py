@@ -1,9 +1,10 @@
-"""What the texts of the settings will not do, said before the run and in the report: no word is ignored in silence."""
+"""What the texts and pictures of the settings will not do, said before the run and in the report: no word is ignored in silence."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from stages.views.clip_picture import square_notice
 from stages.views.prompts import cut_prompt, every_negative, every_prompt, fitted
 from stages.views.settings import ViewsSettings
 from stages.views.tokens import Reader, reader_of
@@ -22,6 +23,12 @@ def text_notices(settings: ViewsSettings, model_folder: Path) -> list[str]:
         *_negative(settings, read),
         *_made_for_small_models(settings, model_folder),
     ]
+
+
+def picture_notices(settings: ViewsSettings) -> list[str]:
+    """One sentence for each picture of an IP-Adapter of which much is not seen. Raises ConfigError for what is no picture."""
+    pictures = settings.ip_adapter.pictures if settings.ip_adapter else ()
+    return [said for picture in pictures if (said := square_notice(picture))]
 
 
 def _prompt(settings: ViewsSettings, read: Reader) -> list[str]:

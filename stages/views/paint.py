@@ -20,10 +20,11 @@ from stages.views.control import ControlBranch
 from stages.views.denoise import Denoiser, Frames
 from stages.views.given import Order, given_pictures, order_of, windows_with
 from stages.views.inversions import add_words
+from stages.views.ip_adapter import Look, look_at, picture_words
 from stages.views.lora import add_lora
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
-from stages.views.notices import text_notices
+from stages.views.notices import picture_notices, text_notices
 from stages.views.prompts import cut_prompt, frame_negative, frame_prompt
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
@@ -43,9 +44,10 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     """Fill ``context.out`` with ``images/<name>.png``, ``transforms.json``, ``views.json`` and a preview."""
     torch.set_num_threads(context.threads)
     folder = models.locate(settings.model)
-    for notice in text_notices(settings, folder):
+    for notice in [*text_notices(settings, folder), *picture_notices(settings)]:
         context.warn(notice)
     given = given_pictures(settings, conditions)
+    pictures = picture_words(settings.ip_adapter, context.device) if settings.ip_adapter else None  # first: its encoder is large, and is let go of
     networks = open_networks(
         folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device),
         vae_in(models.locate(settings.vae)) if settings.vae else None,
@@ -55,11 +57,12 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
         context.log.info("%s: %d layers, weight %g", lora.file.name, layers, lora.weight)
     if settings.freeu is not None:
         networks.unet.enable_freeu(**settings.freeu.model_dump())
+    look = look_at(networks.unet, pictures, settings.ip_adapter) if pictures and settings.ip_adapter else None
     chunk = _chunk_size(settings, conditions, context)
     prompts = frame_prompts(settings, conditions, folder)
     order = frame_order(settings, conditions, given)
     frames = _frames(settings, conditions, networks, prompts, order, given)
-    denoiser = make_denoiser(settings, networks, conditions, order, context)
+    denoiser = make_denoiser(settings, networks, conditions, order, context, look)
     _remember_conditions(settings, conditions, frames.names, denoiser.branches, context)
     noise = frame_noise(
         settings.seed, [places(conditions)[i] for i in order.frames], latent_shape(conditions, networks), settings.shared_noise
@@ -122,7 +125,7 @@ def frame_prompts(settings: ViewsSettings, conditions: ConditionSet, model_folde
 
 
 def make_denoiser(
-    settings: ViewsSettings, networks: Networks, conditions: ConditionSet, order: Order, context: StageContext
+    settings: ViewsSettings, networks: Networks, conditions: ConditionSet, order: Order, context: StageContext, look: Look | None = None
 ) -> Denoiser:
     """The sampling that the settings describe, its solver set to the first step."""
     scheduler = make_scheduler(settings.scheduler, networks.scheduler_config)
@@ -134,7 +137,7 @@ def make_denoiser(
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
         settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
-        settings.temperature, _synchronizer(settings, conditions, order, networks),
+        settings.temperature, _synchronizer(settings, conditions, order, networks), look,
     )
 
 
@@ -237,6 +240,7 @@ def _write_description(
         "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "temperature": settings.temperature, "surface_sync": settings.surface_sync,
         "chunk": chunk,
         "references": [path.name for path in (settings.reference, *(r.file for r in settings.references)) if path],
+        "looked_at": [path.name for path in settings.ip_adapter.pictures] if settings.ip_adapter else [],
         "painted_again": list(settings.redo),
         "evaluations_per_view_and_step": round(denoiser.evaluations_each(frames), 4),
         "words_unknown": word_notices(painted_texts(settings), settings.model, folder),

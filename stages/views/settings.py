@@ -121,6 +121,37 @@ class ReferenceSettings(BaseModel):
     azimuth_deg: float = Field(0.0, ge=0, lt=360, description="From where it looks, as the report's views are named: 0 front, 90 the figure's left side.")
 
 
+class IPAdapterSettings(BaseModel):
+    """Pictures that every frame looks at, for style and looks (IP-Adapter, Ye et al. 2023)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: WeightsFile | Literal["ip_adapter_sd15", "ip_adapter_plus_sd15"] = Field(
+        description="An IP-Adapter for Stable Diffusion 1 as its authors publish them, plain or Plus: a name in `models.toml`, or a .safetensors file."
+    )
+    image_encoder: str = Field(
+        "ip_adapter_image_encoder", min_length=1,
+        description="The image model of CLIP that it was made for: a name in `models.toml`, or a folder in transformers' layout.",
+    )
+    image: FilePath | Annotated[tuple[FilePath, ...], Field(min_length=1)] = Field(
+        description="A picture, or a list of them. The square in its middle is seen; white where it is transparent."
+    )
+    scale: float = Field(0.5, ge=0, le=4, description="Weight of the pictures beside the prompt; at 1 little of the prompt is left.")
+    start: float = Field(0.0, ge=0, le=1, description="Share of the steps after which they set in.")
+    end: float = Field(1.0, ge=0, le=1, description="Share of the steps after which they are not looked at.")
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (self.image,) if isinstance(self.image, Path) else self.image
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(f"start {self.start} lies behind end {self.end}")
+        return self
+
+
 class ViewsSettings(BaseModel):
     """How the pictures of the character are painted, or where finished ones lie."""
 
@@ -150,6 +181,7 @@ class ViewsSettings(BaseModel):
     )
     loras: tuple[LoraSettings, ...] = Field((), description="LoRAs that are added to the model's UNet and text model.")
     embeddings: tuple[EmbeddingSettings, ...] = Field((), description="Textual inversions; their words may stand in the prompt and in the negative prompt.")
+    ip_adapter: IPAdapterSettings | None = Field(None, description="An IP-Adapter: pictures that every frame looks at; null is none.")
     freeu: FreeUSettings | None = Field(None, description="FreeU; null is off.")
     residual_decay: float = Field(
         1.0, gt=0, le=1, description="Residual i of n is weighted with decay^(n-1-i): below 1, fine levels are left freer."
