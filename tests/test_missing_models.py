@@ -103,3 +103,19 @@ def test_doctor_knows_profiles_and_files(asked: tuple[str, ...], capsys: pytest.
 def test_doctor_names_the_profiles_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--profile", "sd51"], DOORS) == 2
     assert "expected one of embedded, sd15, got 'sd51'; did you mean 'sd15'?" in capsys.readouterr().err
+
+
+def test_a_checkpoint_in_one_file_is_answered_with_the_line_that_lays_it_out(tmp_path: Path) -> None:
+    (tmp_path / "my anime.safetensors").touch()
+    (tmp_path / "c.yaml").write_text("name: mika\nprompt: a girl\nviews: {model: my anime.safetensors}\n")
+    asked = Request(RECIPE, tmp_path / "c.yaml", out=tmp_path / "outputs", cache=tmp_path / "cache")
+    with pytest.raises(MissingError) as caught:
+        prepare(asked)
+    assert str(caught.value) == (
+        f"{tmp_path}/my anime.safetensors is a checkpoint in one file; `python -m pipeline models convert '{tmp_path}/my anime.safetensors'` "
+        "lays it out once, and then it is called 'my anime'"
+    )
+    (models.models_folder() / "my anime").mkdir(parents=True)
+    (models.models_folder() / "my anime" / "model_index.json").touch()
+    with pytest.raises(MissingError, match="a model called 'my anime' was laid out before: write my anime in its place"):
+        prepare(asked)

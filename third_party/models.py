@@ -11,7 +11,7 @@ import hashlib
 import os
 import shlex
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipeline.stage import AbsentModel, ModelUse
 HERE = Path(__file__).parent
 EMBEDDED = HERE / "embedded"
 VARIABLE = "PIPELINE_MODELS"
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 ONE_FILE = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 MARKERS = ("model_index.json", "config.json", "diffusion_pytorch_model.safetensors", "model.safetensors")
 
@@ -102,12 +103,22 @@ def locate_all(names: Iterable[str]) -> list[Path]:
     folders = {name: find(name) for name in wanted}
     lone = [name for name in wanted if folders[name] is None and Path(name).suffix in ONE_FILE]
     if lone:
-        raise MissingError(f"{lone[0]} is a checkpoint in one file; `python -m pipeline models convert {shlex.join(lone)}` lays it out once, and "
-                           f"then it is called {Path(lone[0]).stem!r}")
+        raise MissingError(_how_to_lay_out(lone))
     gone = [repr(name) for name, folder in folders.items() if folder is None]
     if gone:
         raise MissingError(f"model {', '.join(gone)} was expected in {EMBEDDED}; restore third_party/embedded from the repository")
     return [folder for name in wanted if (folder := folders[name]) is not None]
+
+
+def _how_to_lay_out(files: Sequence[str]) -> str:
+    """What to do with checkpoints in one file: never done unasked, since it takes minutes and as much room again."""
+    done = [file for file in files if Path(file).stem in converted()]
+    if done:
+        name = Path(done[0]).stem
+        return (f"{done[0]} is a checkpoint in one file, and a model called {name!r} was laid out before: write {name} in its place; if that is "
+                "another one, give the file another name")
+    return (f"{files[0]} is a checkpoint in one file; `python -m pipeline models convert {shlex.join(files)}` lays it out once, and then it is "
+            f"called {Path(files[0]).stem!r}")
 
 
 def absent(names: Iterable[str]) -> list[AbsentModel]:
@@ -163,16 +174,25 @@ def verify(name: str) -> list[str]:
 def fetch(name: str, say: Callable[[str], None] = print) -> Path:
     """Download a registered model at its pinned revision and check it. The one function here that uses the network.
 
-    Raises ConfigError for an unknown name, MissingError if a file that came is not the one expected.
+    HF_ENDPOINT names a mirror, HF_TOKEN (or HF_HOME/token) says who asks. Raises ConfigError for an unknown name, MissingError if
+    HF_HUB_OFFLINE forbids it, the repository does not give it, or a file that came is not the one expected.
     """
     _of_registry(name)
+    if forbids := next((variable for variable in OFFLINE if os.environ.get(variable, "").upper() in ("1", "ON", "YES", "TRUE")), None):
+        raise MissingError(f"{name} is not fetched: {forbids}={os.environ[forbids]} forbids the network; unset it, or copy the files of "
+                           f"{registry()[name].repository} to {models_folder() / name}")
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError
 
     model = registry()[name]
     say(f"{model.repository} at {model.revision}: {model.size_gb:g} GB, {model.licence}")
-    snapshot_download(
-        model.repository, revision=model.revision, allow_patterns=list(model.files), local_dir=models_folder() / name
-    )
+    try:
+        snapshot_download(
+            model.repository, revision=model.revision, allow_patterns=list(model.files), local_dir=models_folder() / name
+        )
+    except (HTTPError, OSError) as error:  # no connection, not found, no leave; a full disk
+        raise MissingError(f"{name} could not be fetched from {os.environ.get('HF_ENDPOINT') or 'huggingface.co'}: {str(error).rstrip('.')}; HF_ENDPOINT names a "
+                           "mirror, HF_TOKEN says who asks, and what has come stays") from error
     problems = verify(name)
     if problems:
         raise MissingError("; ".join(problems))
@@ -184,10 +204,15 @@ def _of_registry(name: str) -> None:
         raise ConfigError(f"model {name!r} is not in models.toml; it knows {', '.join(registry())}")
 
 
+def hub_cache() -> Path:
+    """Where Hugging Face's own programs keep what they fetch, asked of the variables that they ask."""
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    return Path(os.path.expandvars(hub)).expanduser()
+
+
 def _places(model: Model) -> list[Path]:
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    cached = hub / f"models--{model.repository.replace('/', '--')}" / "snapshots" / model.revision
+    cached = hub_cache() / f"models--{model.repository.replace('/', '--')}" / "snapshots" / model.revision
     return [models_folder() / model.name, cached]
 
 
