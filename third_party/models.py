@@ -111,7 +111,7 @@ def locate_all(names: Iterable[str]) -> list[Path]:
 
 
 def _how_to_lay_out(files: Sequence[str]) -> str:
-    """What to do with checkpoints in one file: never done unasked, since it takes minutes and as much room again."""
+    """What to do with checkpoints in one file: never done unasked, since it takes time and room."""
     done = [file for file in files if Path(file).stem in converted()]
     if done:
         name = Path(done[0]).stem

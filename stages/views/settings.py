@@ -136,7 +136,7 @@ class IPAdapterSettings(BaseModel):
     image: FilePath | Annotated[tuple[FilePath, ...], Field(min_length=1)] = Field(
         description="A picture, or a list of them. The square in its middle is seen; white where it is transparent."
     )
-    scale: float = Field(0.5, ge=0, le=4, description="Weight of the pictures beside the prompt; at 1 little of the prompt is left.")
+    scale: float = Field(0.5, ge=0, le=4, description="Weight of the pictures beside the prompt; its authors use 0.5 beside words, 1 without.")
     start: float = Field(0.0, ge=0, le=1, description="Share of the steps after which they set in.")
     end: float = Field(1.0, ge=0, le=1, description="Share of the steps after which they are not looked at.")
 
