@@ -27,7 +27,7 @@ exit codes: 0 done, 1 a stage failed, 2 the input was wrong, 3 something is miss
 
 
 SWEEP_EPILOG = """values stand between commas; those of a setting that takes text, a path or a list between bars:
-  --views.guidance_scale 2,4   --views.window sliding,none   --prompt "a girl with red hair|a girl with blue hair"
+  --views.guidance_scale 2,4   --views.window causal,none   --prompt "a girl with red hair|a girl with blue hair"
 Every run is an ordinary one under its own name, NAME_00 on; the sheet is NAME_sweep.png."""
 
 

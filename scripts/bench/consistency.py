@@ -1,7 +1,7 @@
-"""Do neighbouring views agree? Independent frames, sliding window, full attention and true renders, side by side.
+"""Do neighbouring views agree? Independent frames, the causal window, full attention and true renders, side by side.
 
 The window is for what the words leave open; so each character is painted twice, from a prompt that tells everything about it
-and from one that tells its hair alone. "sliding" has all frames equally noisy; in "led", the default, the first frame is half of the steps ahead; "synchronized" is that with
+and from one that tells its hair alone. "causal" has all frames equally noisy; in "led", the default, the first frame is half of the steps ahead; "synchronized" is that with
 the first half of the steps brought to agree on the body's surface.
 
     python -m scripts.bench.consistency --characters 2 --views 24 --json docs/benchmarks/consistency.json
@@ -34,7 +34,7 @@ from stages.rendering.zbuffer import rasterize
 
 DEPTH_TOLERANCE_M = 0.004
 SCHEMES = {
-    "independent": {"window": "none"}, "sliding": {"lead": 0.0}, "led": {}, "full": {"window": "full", "lead": 0.0},
+    "independent": {"window": "none"}, "causal": {"lead": 0.0}, "led": {}, "full": {"window": "full", "lead": 0.0},
     "synchronized": {"surface_sync": 0.5},
 }
 TOLD = {"everything": SAYABLE, "hair": ("hair",)}

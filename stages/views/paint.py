@@ -99,7 +99,7 @@ def places(conditions: ConditionSet) -> list[tuple[str, int]]:
 def frame_order(settings: ViewsSettings, conditions: ConditionSet, given: Collection[int] = ()) -> Order:
     """In which order the frames are worked on and whom each looks at, as the settings ask; some are ``given``."""
     counts = [len(members) for members in conditions.rings.values()]
-    if settings.window == "sliding":
+    if settings.window == "causal":
         return order_of(windows_with(counts, given), given)
     return order_of({"none": alone_windows, "full": full_windows}[settings.window](counts), given)
 

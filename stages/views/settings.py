@@ -191,8 +191,8 @@ class ViewsSettings(BaseModel):
     guidance_scale: float = Field(
         2.5, ge=1, le=50, description="Weight of the prompt against the negative prompt (classifier-free guidance); 1 turns guidance off."
     )
-    window: Literal["sliding", "none", "full"] = Field(
-        "sliding",
+    window: Literal["causal", "none", "full"] = Field(
+        "causal",
         description="Frames that a frame's self-attention sees: first, previous and itself; only itself; all (memory grows with the views).",
     )
     lead: float = Field(
@@ -266,5 +266,5 @@ class ViewsSettings(BaseModel):
         if twice := [word for word in dict.fromkeys(called) if called.count(word) > 1]:
             raise ValueError(f"two embeddings are called {twice[0]!r}; give one of them another name with `word`")
         if given and self.window == "none":
-            raise ValueError("with window: none no frame looks at the reference or at what is kept; write window: sliding")
+            raise ValueError("with window: none no frame looks at the reference or at what is kept; write window: causal")
         return self

@@ -43,7 +43,7 @@ def test_marching_waifu_x() -> None:
     assert [(c["kind"], c["scale"]) for c in views["controlnets"]] == [("openpose", 1.0), ("softedge", 1.0), ("albedo", 0.825)]
     assert views["residual_decay"] == 0.825 and views["guidance_scale"] == 12.0
     assert (views["scheduler"], views["steps"]) == ("dpmpp_2m_karras", 20)
-    assert (views["window"], views["controlnet_window"]) == ("sliding", False)
+    assert (views["window"], views["controlnet_window"]) == ("causal", False)
     assert list(views["prompt_suffix"].values()) == ["front", "angle-front", "side", "angle-back", "back"]
     masks = got["masks"]
     assert (masks["prompt"], masks["box_threshold"], masks["text_threshold"]) == ("girl", 0.3, 0.25)
@@ -95,5 +95,5 @@ def test_the_embedded_profile_is_the_default() -> None:
     assert (got["model"], [(c["model"], c["kind"], c["scale"]) for c in got["controlnets"]]) == (
         "embedded", [("embedded/controlnet-parts", "parts", 1.0)],
     )
-    assert (got["steps"], got["guidance_scale"], got["window"]) == (20, 2.5, "sliding")
+    assert (got["steps"], got["guidance_scale"], got["window"]) == (20, 2.5, "causal")
     assert ViewsSettings().source == "diffusion"
