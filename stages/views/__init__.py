@@ -63,7 +63,7 @@ def _notices(settings: ViewsSettings) -> Sequence[str]:
 
 STAGE = Stage(
     name="views",
-    version=2,
+    version=3,
     settings=ViewsSettings,
     inputs=ViewsInputs,
     output=ViewSet,

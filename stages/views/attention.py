@@ -17,29 +17,44 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.views.windows import ChunkPlan
+from stages.views.windows import ChunkPlan, JointPlan, Plan
 
 
 @dataclass
 class FrameWindow:
-    """What the attention layers of one network share during a call: the chunk at hand and the keys and values carried to it.
+    """What the layers of one network share during a call: the chunk at hand and the keys and values carried to it.
 
-    ``carried`` maps a layer's name to keys and values, each (copies, frames, tokens, channels).
+    ``carried`` maps a layer's name to keys and values, each (copies, frames, tokens, channels); ``kept`` are those of frames that are
+    finished. ``members`` frames that follow one another in the batch are one picture; with 1, ``plan`` says what each frame sees.
     """
 
     plan: ChunkPlan | None = None
+    members: int = 1
     carried: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    kept: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def begin(self, plan: ChunkPlan) -> None:
+    def begin(self, plan: Plan) -> None:
         """Work on ``plan`` in the calls that follow. A plan that expects nothing from before forgets what was carried."""
+        if isinstance(plan, JointPlan):
+            self.plan, self.members = None, plan.members
+            return
         if not plan.carried:
             self.carried.clear()
         self.plan = plan
 
+    def keep(self) -> None:
+        """What is carried now is what ``recall`` brings back."""
+        self.kept = dict(self.carried)
+
+    def recall(self) -> None:
+        """Carry what was kept, and that alone."""
+        self.carried = dict(self.kept)
+
     def off(self) -> None:
         """Back to every frame on its own."""
-        self.plan = None
+        self.plan, self.members = None, 1
         self.carried.clear()
+        self.kept.clear()
 
 
 class CrossFrameAttention:
@@ -63,10 +78,15 @@ class CrossFrameAttention:
         query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
         plan = self.window.plan
         if plan is None:
-            mixed = attend(query, key, value, attn.heads)
+            mixed = self._together(query, key, value, attn.heads)
         else:
             mixed = self._across(plan, query, key, value, attn.heads)
         return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+
+    def _together(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+        """Attention among all tokens of each ``members`` frames that follow one another."""
+        whole = lambda x: x.reshape(-1, self.window.members * x.shape[1], x.shape[2])  # noqa: E731
+        return attend(whole(query), whole(key), whole(value), heads).view(query.shape)
 
     def _across(self, plan: ChunkPlan, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         frames = len(plan.frames)

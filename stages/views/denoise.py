@@ -1,5 +1,5 @@
-"""The denoising of all frames together: chunk by chunk within a step, one network evaluation per frame and step (and some more of a
-first frame that leads, when it is done and the others still look at it).
+"""The denoising of all frames together: chunk by chunk within a step, one network evaluation per frame and step (and one more of a
+first frame that leads, when it is done and the others still look at it; in a joint scheme one per frame of each window).
 
 At a tick every frame sees its window's frames as they were when the tick began (Jacobi, not Gauss-Seidel), and the solvers move
 all frames at once after the last chunk. So the result does not depend on how the frames are cut. A tick is one step of all
@@ -23,10 +23,12 @@ from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
 from stages.views.ip_adapter import Look
-from stages.views.schedule import clean_estimate, cooled, history, noised, restore
-from stages.views.strands import Strand, frames_begun, make_strands, ticks_of, windows_at
+from stages.views.passes import Passes
+from stages.views.schedule import clean_estimate, cooled, history, restore
+from stages.views.shared_norm import share_norms
+from stages.views.strands import Strand, make_strands, shown
 from stages.views.surface import Synchronizer
-from stages.views.windows import ChunkPlan, Windows, plan_chunks
+from stages.views.windows import Plan, Windows
 
 STATE = "denoising.safetensors"
 
@@ -34,7 +36,7 @@ STATE = "denoising.safetensors"
 @dataclass(frozen=True)
 class Frames:
     """What is painted: names, the rows of ``texts`` (texts, tokens, channels) that prompt and negative prompt of each frame take,
-    and the latents (n, 4, h, w) of the first n if those are given."""
+    and the latents (n, 4, h, w) of the first n if those are given; ``leaders``: how many may lead."""
 
     names: Sequence[str]
     windows: Windows
@@ -42,6 +44,7 @@ class Frames:
     prompt_rows: Sequence[int]
     negative_rows: Sequence[int]
     given: Tensor | None = None
+    leaders: int = 1
 
     @property
     def given_count(self) -> int:
@@ -52,8 +55,9 @@ class Frames:
 @dataclass
 class Denoiser:
     """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; ``temperature``
-    multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps; ``look`` are
-    pictures that all frames look at. ``evaluations`` counts frames that went through the UNet, both halves of guidance."""
+    multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps; ``joint``: a frame's window
+    is one picture; ``look`` are pictures that all frames look at. ``evaluations`` counts frames that went through the UNet, both halves
+    of guidance."""
 
     unet: UNet2DConditionModel
     branches: Sequence[ControlBranch]
@@ -65,13 +69,19 @@ class Denoiser:
     lead: int = 0
     temperature: float = 1.0
     synchronizer: Synchronizer | None = None
+    joint: bool = False
     look: Look | None = None
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        windowed = [self.unet, *(b.network for b in self.branches if self.controlnet_window)]
-        self._windows = [install(network) for network in windowed]
+        for network in (self.unet, *(b.network for b in self.branches)):
+            window = FrameWindow()
+            if network is self.unet or self.controlnet_window:
+                install(network, window)
+            if self.joint:
+                share_norms(network, window)
+            self._windows.append(window)
 
     @property
     def copies(self) -> int:
@@ -85,43 +95,45 @@ class Denoiser:
 
     @torch.inference_mode()
     def predict(
-        self, frames: Frames, strands: Sequence[Strand], latents: Tensor, noise: Tensor, chunk: int, tick: int,
-        advance: Callable[[], None],
+        self, frames: Frames, passes: Passes, latents: Tensor, noise: Tensor, tick: int, settle: bool, advance: Callable[[], None]
     ) -> Tensor:
-        """The networks' prediction (frames, 4, h, w), guided, float32, for all frames that have begun by ``tick``."""
-        begun = frames_begun(strands, tick)
-        timesteps, steps = torch.zeros(begun, dtype=torch.int64), [0] * begun
-        noisy = latents[:begun].clone()
-        for strand in strands:
-            if strand.begun(tick):
-                rows = list(strand.rows)
-                timesteps[rows] = strand.timestep(tick).to(timesteps)
-                if strand.drowned(tick):
-                    noisy[rows] = noised(strand.scheduler, noisy[rows], noise[rows], strand.timestep(tick))
-                noisy[rows] = strand.scheduler.scale_model_input(noisy[rows], strand.timestep(tick))
-                for row in rows:
-                    steps[row] = strand.step(tick)
+        """The networks' prediction (begun, 4, h, w), guided, float32, for all frames that take a step at ``tick``; nought for others.
+
+        ``settle``: what finished frames are seen as is computed first, and kept.
+        """
+        noisy, timesteps, steps = shown(passes.strands, latents, noise, tick)
         speaking = [b for b in self.branches if any(b.speaks(step, self.steps) for step in set(steps))]
-        parts = []
-        for plan in plan_chunks(windows_at(frames.windows, begun), chunk):
+        if settle:
+            for plan in passes.settling(tick):  # all ControlNets, since others may hear later one that these do not, and look at these in it
+                self._chunk(frames, plan, noisy, timesteps, steps, self.branches)
+                advance()
             for window in self._windows:
-                window.begin(plan)
-            if self.look is not None:
-                self.look.begin([steps[i] for i in plan.frames], self.steps)
-            parts.append(self._chunk(frames, plan, noisy, timesteps, self._pictures(speaking, frames, plan.frames, steps)))
+                window.keep()
+        for window in self._windows:
+            window.recall()
+        prediction = torch.zeros_like(noisy)
+        for plan in passes.painting(tick):
+            out = self._chunk(frames, plan, noisy, timesteps, steps, speaking)
+            prediction[list(plan.painted)] = out[list(plan.places)]
             advance()
-        return torch.cat(parts)
+        return prediction
 
     def _chunk(
-        self, frames: Frames, plan: ChunkPlan, latents: Tensor, timesteps: Tensor, pictures: Sequence[BranchInput]
+        self, frames: Frames, plan: Plan, latents: Tensor, timesteps: Tensor, steps: Sequence[int], speaking: Sequence[ControlBranch]
     ) -> Tensor:
+        """The guided prediction for each position of the batch ``plan``; ``steps`` (begun,) each frame's own, ``speaking`` ControlNets."""
+        for window in self._windows:
+            window.begin(plan)
         rows = list(plan.frames)
+        if self.look is not None:
+            self.look.begin([steps[i] for i in rows], self.steps)
         noisy = torch.cat([latents[rows]] * self.copies).to(self.unet.device, self.unet.dtype)
         timestep = timesteps[rows].repeat(self.copies).to(self.unet.device)
-        prompts = [frames.prompt_rows[i] for i in rows]
+        prompts = [frames.prompt_rows[i] for i in plan.told]
         if self.copies == 2:
-            prompts = [frames.negative_rows[i] for i in rows] + prompts
+            prompts = [frames.negative_rows[i] for i in plan.told] + prompts
         text = frames.texts[prompts].to(self.unet.device, self.unet.dtype)
+        pictures = self._pictures(speaking, frames, rows, steps)
         residuals = control_residuals(pictures, noisy, timestep, text, self.residual_decay)
         down, middle = residuals if residuals else (None, None)
         prediction = self.unet(
@@ -155,7 +167,8 @@ class Denoiser:
         ``noise`` is unit normal. After each tick everything is kept in the checkpoint, from which an interrupted run goes on
         with the same bytes.
         """
-        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count)
+        passes = self._passes(frames, chunk)
+        strands = passes.strands
         latents = noise * self.scheduler.init_noise_sigma
         if frames.given is not None:
             latents[: frames.given_count] = frames.given
@@ -165,8 +178,8 @@ class Denoiser:
             first, latents, glimpses, kept = saved
             for strand, its in zip(strands, kept, strict=True):
                 restore(strand.scheduler, its, max(0, first - strand.delay))
-        for tick in range(first, ticks_of(strands)):
-            prediction = self.predict(frames, strands, latents, noise, chunk, tick, advance)
+        for tick in passes.ticks[first:]:
+            prediction = self.predict(frames, passes, latents, noise, tick, tick == first or passes.changes(tick), advance)
             if self.synchronizer is not None:
                 prediction = self.synchronizer.settle(strands, tick, prediction, latents)
             latents = latents.clone()
@@ -182,14 +195,18 @@ class Denoiser:
             window.off()
         return latents, glimpses
 
-    def chunks_at(self, frames: Frames, chunk: int) -> list[int]:
-        """How many chunks each tick works off."""
-        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count)
-        return [-(-frames_begun(strands, tick) // chunk) for tick in range(ticks_of(strands))]
+    def chunks_at(self, frames: Frames, chunk: int, resumed: int = 0) -> list[int]:
+        """How many chunks each tick works off, in a run that was interrupted after ``resumed`` ticks."""
+        return [len(batches) for batches in self._passes(frames, chunk).sizes(resumed)]
 
     def evaluations_each(self, frames: Frames) -> float:
-        """Network evaluations for each frame and step, both halves of guidance, of a whole run."""
-        return self.copies * sum(self.chunks_at(frames, 1)) / (len(frames.names) * self.steps)
+        """Network evaluations for each frame that is painted and step, both halves of guidance, of a whole run."""
+        painted = max(1, len(frames.names) - frames.given_count)
+        return self.copies * sum(map(sum, self._passes(frames, 1).sizes())) / (painted * self.steps)
+
+    def _passes(self, frames: Frames, chunk: int) -> Passes:
+        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count, frames.leaders)
+        return Passes(frames.windows, strands, chunk, self.joint)
 
     def ticks_done(self) -> int:
         """Ticks that an interrupted run has behind it."""

@@ -19,8 +19,9 @@ from stages.artifacts.images import to_u8
 from stages.artifacts.views import ViewSet
 from stages.views.own import open_own
 from stages.views.reference import framed, open_reference
+from stages.views.schemes import beside, rings_of
 from stages.views.settings import ReferenceSettings, ViewsSettings
-from stages.views.windows import Windows, ring_windows
+from stages.views.windows import Windows
 
 Rings = Mapping[str, Mapping[str, float]]  # ring -> view -> azimuth, degrees
 
@@ -28,11 +29,13 @@ Rings = Mapping[str, Mapping[str, float]]  # ring -> view -> azimuth, degrees
 @dataclass(frozen=True)
 class Order:
     """Frame numbers in the order in which they go through the networks: the first ``given`` of them are there already; ``windows`` are
-    positions in it. Given frames that nobody looks at are left out, but for one if nothing else is left."""
+    positions in it. Given frames that nobody looks at are left out, but for one if nothing else is left. ``leaders``: how many of the
+    first may lead, where none is given."""
 
     frames: tuple[int, ...]
     given: int
     windows: Windows
+    leaders: int = 1
 
 
 def given_pictures(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.ndarray]:
@@ -109,26 +112,25 @@ def _same(a: Camera, b: Camera) -> bool:
     return np.allclose(a.c2w, b.c2w, atol=1e-4) and np.allclose([a.fx, a.fy, a.cx, a.cy], [b.fx, b.fy, b.cx, b.cy], rtol=1e-3)
 
 
-def windows_with(counts: Sequence[int], given: Collection[int]) -> Windows:
-    """``ring_windows``, in which a frame that is painted looks at the nearest given frames to either side in its ring, too, and a given
-    one at the first, if that is given, and itself."""
-    plain, windows, start = ring_windows(counts), [], 0
-    for count in counts:
-        here = [i for i in given if start <= i < start + count]
-        for frame in range(start, start + count):
-            beside = {min(here, key=lambda i, turn=turn, frame=frame: turn * (i - frame) % count) for turn in (1, -1)} if here else set()
-            window = {*({0} & set(given)), frame} if frame in given else {*plain[frame], *beside}
-            windows.append(tuple(sorted(window)))
-        start += count
-    return tuple(windows)
+def windows_with(windows: Windows, counts: Sequence[int], given: Collection[int]) -> Windows:
+    """``windows`` of rings of ``counts`` frames, in which a frame that is painted looks at the nearest given frames to either side in its
+    ring, too, and a given one at the first, if that is given, and itself."""
+    out = []
+    for ring in rings_of(counts):
+        here = [frame for frame in given if frame in ring]
+        for frame in ring:
+            window = {*({0} & set(given)), frame} if frame in given else {*windows[frame], *beside(frame, here, ring)}
+            out.append(tuple(sorted(window)))
+    return tuple(out)
 
 
-def order_of(windows: Windows, given: Collection[int]) -> Order:
-    """Given frames first, so that all others can look at them, then the rest as they come."""
-    looked_at = {other for frame, window in enumerate(windows) if frame not in given for other in window}
-    first = sorted(looked_at & set(given))
+def order_of(windows: Windows, given: Collection[int], first: Sequence[int] = (), leaders: int = 1) -> Order:
+    """Given frames first, so that all others can look at them, then those that are to be ``first``, then the rest as they come."""
+    looked_at = {other for frame, window in enumerate(windows) if frame not in given for other in window} & set(given)
+    there = sorted(looked_at.union(*(windows[frame] for frame in looked_at)))
     if len(given) == len(windows):
-        first = sorted(given)[:1]
-    frames = (*first, *(frame for frame in range(len(windows)) if frame not in given))
+        there = sorted(given)[:1]
+    frames = tuple(dict.fromkeys((*there, *(frame for frame in (*first, *range(len(windows))) if frame not in given))))
     place = {frame: i for i, frame in enumerate(frames)}
-    return Order(frames, len(first), tuple(tuple(sorted(place[other] for other in windows[frame])) for frame in frames))
+    seen = tuple(tuple(sorted(place[other] for other in windows[frame] if other in place)) for frame in frames)
+    return Order(frames, len(there), seen, leaders)

@@ -27,13 +27,13 @@ from stages.views.noise import frame_noise
 from stages.views.notices import picture_notices, text_notices
 from stages.views.prompts import cut_prompt, frame_negative, frame_prompt
 from stages.views.schedule import make_scheduler
+from stages.views.schemes import scheme_of
 from stages.views.settings import ViewsSettings
 from stages.views.surface import Synchronizer
 from stages.views.text import embed
 from stages.views.tokens import reader_of
 from stages.views.vae import vae_in
 from stages.views.vocabulary import painted_texts, word_notices
-from stages.views.windows import alone_windows, full_windows
 from third_party import models
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -68,9 +68,10 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
         settings.seed, [places(conditions)[i] for i in order.frames], latent_shape(conditions, networks), settings.shared_noise
     )
     watched, watched_steps = _watched(conditions, order, settings.steps)
-    chunks = denoiser.chunks_at(frames, chunk)
+    done = denoiser.ticks_done()
+    chunks = denoiser.chunks_at(frames, chunk, done)
     context.progress.start("denoising", sum(chunks))
-    context.progress.advance(sum(chunks[: denoiser.ticks_done()]))
+    context.progress.advance(sum(chunks[:done]))
     latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
     _write_description(settings, conditions, prompts, chunk, denoiser, frames, context.out)
     del denoiser
@@ -98,10 +99,10 @@ def places(conditions: ConditionSet) -> list[tuple[str, int]]:
 
 def frame_order(settings: ViewsSettings, conditions: ConditionSet, given: Collection[int] = ()) -> Order:
     """In which order the frames are worked on and whom each looks at, as the settings ask; some are ``given``."""
-    counts = [len(members) for members in conditions.rings.values()]
-    if settings.window == "causal":
-        return order_of(windows_with(counts, given), given)
-    return order_of({"none": alone_windows, "full": full_windows}[settings.window](counts), given)
+    azimuths = [[conditions.cameras[i].azimuth_deg for i in members] for members in conditions.rings.values()]
+    scheme = scheme_of(settings.window, azimuths)
+    windows = scheme.windows if settings.window in ("none", "full") else windows_with(scheme.windows, [len(ring) for ring in azimuths], given)
+    return order_of(windows, given, scheme.first)
 
 
 def latent_shape(conditions: ConditionSet, networks: Networks) -> tuple[int, int, int]:
@@ -137,7 +138,7 @@ def make_denoiser(
     return Denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
         settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
-        settings.temperature, _synchronizer(settings, conditions, order, networks), look,
+        settings.temperature, _synchronizer(settings, conditions, order, networks), settings.window == "joint", look,
     )
 
 
@@ -195,6 +196,7 @@ def _frames(
         prompt_rows=[texts.index(prompts[i]) for i in order.frames],
         negative_rows=[texts.index(negatives[i]) for i in order.frames],
         given=torch.stack(there) if there else None,
+        leaders=order.leaders,
     )
 
 

@@ -191,9 +191,12 @@ class ViewsSettings(BaseModel):
     guidance_scale: float = Field(
         2.5, ge=1, le=50, description="Weight of the prompt against the negative prompt (classifier-free guidance); 1 turns guidance off."
     )
-    window: Literal["causal", "none", "full"] = Field(
+    window: Literal["causal", "joint", "keyframes", "anchors", "full", "none"] = Field(
         "causal",
-        description="Frames that a frame's self-attention sees: first, previous and itself; only itself; all (memory grows with the views).",
+        description="Frames that a frame's self-attention sees: `causal` the first, the previous and itself; `joint` these as one picture, "
+        "which takes three evaluations of the network; `keyframes` every root of n frames one that sees all of its kind, those between see the two "
+        "beside them; `anchors` front, back and sides come first, and the others see the front, the two beside them and themselves; `full` "
+        "all (memory grows with the views); `none` only itself.",
     )
     lead: float = Field(
         0.5, ge=0, le=1,

@@ -8,6 +8,7 @@ find it decided, where frames that are equally noisy decide each for itself. (On
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import torch
 from diffusers import SchedulerMixin
 from torch import Tensor
 
+from stages.views.schedule import noised
 from stages.views.windows import Windows
 
 CLEAN = 0  # the timestep of a frame that is done, for those that still look at it
@@ -47,6 +49,10 @@ class Strand:
         """Is it given, and shown with noise on it at ``tick``?"""
         return self.given and self._under_way(tick)
 
+    def done(self, tick: int) -> bool:
+        """Is it finished, and looked at so, when ``tick`` begins?"""
+        return tick >= self.delay + self.steps
+
     def step(self, tick: int) -> int:
         """Number of its step at ``tick``, from 0; once it is done, the last."""
         return min(tick - self.delay, self.steps - 1)
@@ -59,8 +65,8 @@ class Strand:
         return self.delay <= tick < self.delay + self.steps
 
 
-def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int = 0) -> tuple[Strand, ...]:
-    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead, or the first ``given`` of them there already.
+def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int = 0, leaders: int = 1) -> tuple[Strand, ...]:
+    """All ``frames`` in one strand, or the first ``leaders`` ``lead`` steps ahead, or the first ``given`` of them there already.
 
     ``scheduler`` must have its timesteps set.
     """
@@ -70,9 +76,9 @@ def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int =
             return (first,)
         return (first, Strand(tuple(range(given, frames)), 0, copy.deepcopy(scheduler)))
     lead = min(lead, len(scheduler.timesteps))
-    if lead == 0 or frames == 1:
+    if lead == 0 or frames <= leaders:
         return (Strand(tuple(range(frames)), 0, scheduler),)
-    return (Strand((0,), 0, scheduler), Strand(tuple(range(1, frames)), lead, copy.deepcopy(scheduler)))
+    return (Strand(tuple(range(leaders)), 0, scheduler), Strand(tuple(range(leaders, frames)), lead, copy.deepcopy(scheduler)))
 
 
 def ticks_of(strands: Sequence[Strand]) -> int:
@@ -88,3 +94,28 @@ def windows_at(windows: Windows, begun: int) -> Windows:
 def frames_begun(strands: Sequence[Strand], tick: int) -> int:
     """Frames that have begun by ``tick``: always the first ones."""
     return sum(len(strand.rows) for strand in strands if strand.begun(tick))
+
+
+def frames_done(strands: Sequence[Strand], tick: int) -> int:
+    """Frames, of the first ones, that are finished when ``tick`` begins."""
+    return sum(len(strand.rows) for strand in itertools.takewhile(lambda strand: strand.done(tick), strands))
+
+
+def shown(strands: Sequence[Strand], latents: Tensor, noise: Tensor, tick: int) -> tuple[Tensor, Tensor, list[int]]:
+    """What the networks see at ``tick`` of the frames that have begun: latents (begun, 4, h, w), timesteps (begun,) and each frame's step.
+
+    ``latents`` and unit ``noise`` are of all frames.
+    """
+    begun = frames_begun(strands, tick)
+    timesteps, steps = torch.zeros(begun, dtype=torch.int64), [0] * begun
+    noisy = latents[:begun].clone()
+    for strand in strands:
+        if strand.begun(tick):
+            rows, here = list(strand.rows), strand.timestep(tick)
+            timesteps[rows] = here.to(timesteps)
+            if strand.drowned(tick):
+                noisy[rows] = noised(strand.scheduler, noisy[rows], noise[rows], here)
+            noisy[rows] = strand.scheduler.scale_model_input(noisy[rows], here)
+            for row in rows:
+                steps[row] = strand.step(tick)
+    return noisy, timesteps, steps

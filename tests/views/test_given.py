@@ -39,14 +39,14 @@ def differs(a: ViewSet, b: ViewSet, name: str) -> bool:
 
 
 def test_a_painted_frame_looks_at_the_given_ones_to_either_side() -> None:
-    assert windows_with([5, 3], ()) == windows_with([5, 3], {0}) == ring_windows([5, 3])
-    windows = windows_with([6, 3], {0, 3, 7})
+    assert windows_with(ring_windows([5, 3]), [5, 3], ()) == windows_with(ring_windows([5, 3]), [5, 3], {0}) == ring_windows([5, 3])
+    windows = windows_with(ring_windows([6, 3]), [6, 3], {0, 3, 7})
     assert windows == ((0,), (0, 1, 3), (0, 1, 2, 3), (0, 3), (0, 3, 4), (0, 3, 4, 5), (0, 6, 7), (0, 7), (0, 7, 8))
 
 
 def test_given_frames_come_first_and_those_that_nobody_looks_at_not_at_all() -> None:
     given = set(range(12)) - {4, 5, 9}
-    order = order_of(windows_with([8, 4], given), given)
+    order = order_of(windows_with(ring_windows([8, 4]), [8, 4], given), given)
     assert order.frames == (0, 3, 6, 8, 10, 4, 5, 9) and order.given == 5
     seen = [tuple(order.frames[i] for i in window) for window in order.windows]
     assert seen == [(0,), (0, 3), (0, 6), (0, 8), (0, 10), (0, 3, 6, 4), (0, 3, 6, 4, 5), (0, 8, 10, 9)]
@@ -69,7 +69,8 @@ def test_only_what_is_to_be_painted_again_is_painted(
     views = run_stage(STAGE, settings(lead=lead, keep=kept.folder, redo=again, seed=3), ViewsInputs(conditions), tmp_path / "second")
     assert views.names == kept.names and views.description["painted_again"] == list(again)
     assert [name for name in views.names if differs(views, kept, name)] == list(again)
-    assert sum(count) == 4 * 7  # the two, their neighbours, and the first; a step each
+    assert sum(count) == (4 * 2 + 5 if lead else 4 * 7)  # the two, a step each, and their neighbours and the first: once where they are clean
+    assert views.description["evaluations_per_view_and_step"] == 2 * sum(count) / (2 * 4)
     chosen = settings(lead=lead, keep=kept.folder, redo=again, seed=3)
     write_png(tmp_path / "first" / "images" / "body_03.png", np.zeros((48, 32, 3), np.uint8))  # a neighbour
     other = run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "third")
