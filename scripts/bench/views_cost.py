@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--views", type=int, nargs="+", default=[12, 24, 48])
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--window", choices=("causal", "none", "full"), default="causal")
+    parser.add_argument("--window", choices=("causal", "joint", "keyframes", "anchors", "full", "none"), default="causal")
     parser.add_argument("--chunk", type=int, default=0)
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--model", type=Path)
