@@ -45,13 +45,12 @@ SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "causal": {"window": "causal", "lead": 0.0},
     "causal, led": {"window": "causal"},
     "joint": {"window": "joint", "lead": 0.0},
-    "joint, led": {"window": "joint"},
     "keyframes": {"window": "keyframes", "lead": 0.0},
     "keyframes, led": {"window": "keyframes"},
     "anchors": {"window": "anchors", "lead": 0.0},
     "anchors, led": {"window": "anchors"},
     "full": {"window": "full", "lead": 0.0},
-    "full, led": {"window": "full"},
+    "causal, led, correspondence 2": {"window": "causal", "correspondence": 2.0},
     "causal, led, synchronized": {"window": "causal", "surface_sync": 0.5},
 }
 TOLD = {"hair": ("hair",), "everything": SAYABLE}

@@ -10,6 +10,7 @@ Batches are copies x frames, copies (the two halves of guidance) outermost, as d
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,7 +18,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.views.windows import ChunkPlan, JointPlan, Plan
+from stages.views.windows import ChunkPlan, JointPlan, Plan, WindowGroup
 
 
 @dataclass
@@ -26,12 +27,14 @@ class FrameWindow:
 
     ``carried`` maps a layer's name to keys and values, each (copies, frames, tokens, channels); ``kept`` are those of frames that are
     finished. ``members`` frames that follow one another in the batch are one picture; with 1, ``plan`` says what each frame sees.
+    ``bias`` (tokens of a frame, frames, their windows) is what is added to the logits (frames, tokens, window's tokens), None: nothing.
     """
 
     plan: ChunkPlan | None = None
     members: int = 1
     carried: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     kept: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    bias: Callable[[int, Sequence[int], Sequence[Sequence[int]]], Tensor | None] | None = None
 
     def begin(self, plan: Plan) -> None:
         """Work on ``plan`` in the calls that follow. A plan that expects nothing from before forgets what was carried."""
@@ -98,12 +101,18 @@ class CrossFrameAttention:
         key, value = self._exchange(plan, key, value)
         parts, order = [], []
         for group in plan.groups:
-            parts.append(_attend_group(query, key, value, group.rows, group.pool, heads))
+            parts.append(_attend_group(query, key, value, group.rows, group.pool, heads, self._bias(plan, group, tokens)))
             order.extend(group.rows)
         mixed = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         if order != list(range(frames)):
             mixed = mixed.index_select(1, torch.argsort(torch.tensor(order)).to(mixed.device))
         return mixed.reshape(batch, tokens, channels)
+
+    def _bias(self, plan: ChunkPlan, group: WindowGroup, tokens: int) -> Tensor | None:
+        if self.window.bias is None:
+            return None
+        numbers = (*plan.carried, *plan.frames)
+        return self.window.bias(tokens, [plan.frames[row] for row in group.rows], [[numbers[i] for i in pool] for pool in group.pool])
 
     def _exchange(self, plan: ChunkPlan, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of carried frames and the chunk's own, (copies, pool, tokens, channels); keeps what later chunks need."""
@@ -117,9 +126,12 @@ class CrossFrameAttention:
 
 
 def _attend_group(
-    query: Tensor, key: Tensor, value: Tensor, rows: tuple[int, ...], pool: tuple[tuple[int, ...], ...], heads: int
+    query: Tensor, key: Tensor, value: Tensor, rows: tuple[int, ...], pool: tuple[tuple[int, ...], ...], heads: int, bias: Tensor | None
 ) -> Tensor:
-    """Attention of n frames with windows of k frames: (copies, frames | pool, tokens, channels) -> (copies, n, tokens, channels)."""
+    """Attention of n frames with windows of k frames: (copies, frames | pool, tokens, channels) -> (copies, n, tokens, channels).
+
+    ``bias`` (n, tokens, k * tokens) is added to the logits.
+    """
     copies, frames, tokens, channels = query.shape
     if rows != tuple(range(frames)):
         query = query.index_select(1, torch.tensor(rows, device=query.device))
@@ -130,14 +142,18 @@ def _attend_group(
         key.index_select(1, gather).view(long),
         value.index_select(1, gather).view(long),
         heads,
+        None if bias is None else bias.to(query).repeat(copies, 1, 1)[:, None],
     )
     return mixed.view(copies, len(rows), tokens, channels)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """Scaled dot-product attention with ``heads`` heads: (batch, tokens, channels), key and value with tokens of their own."""
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention with ``heads`` heads: (batch, tokens, channels), key and value with tokens of their own.
+
+    ``bias`` (batch, 1, tokens, their tokens) is added to the logits.
+    """
     split = lambda x: x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)  # noqa: E731
-    return F.scaled_dot_product_attention(split(query), split(key), split(value)).transpose(1, 2).reshape(query.shape)
+    return F.scaled_dot_product_attention(split(query), split(key), split(value), attn_mask=bias).transpose(1, 2).reshape(query.shape)
 
 
 def install(network: nn.Module, window: FrameWindow | None = None) -> FrameWindow:

@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.stage import CheckpointProtocol
 from stages.views.attention import FrameWindow, install
 from stages.views.control import BranchInput, ControlBranch, control_residuals
+from stages.views.correspondence import Correspondence
 from stages.views.ip_adapter import Look
 from stages.views.passes import Passes
 from stages.views.schedule import clean_estimate, cooled, history, restore
@@ -36,7 +37,7 @@ STATE = "denoising.safetensors"
 @dataclass(frozen=True)
 class Frames:
     """What is painted: names, the rows of ``texts`` (texts, tokens, channels) that prompt and negative prompt of each frame take,
-    and the latents (n, 4, h, w) of the first n if those are given; ``leaders``: how many may lead."""
+    and the latents (n, 4, h, w) of the first n if those are given."""
 
     names: Sequence[str]
     windows: Windows
@@ -44,7 +45,6 @@ class Frames:
     prompt_rows: Sequence[int]
     negative_rows: Sequence[int]
     given: Tensor | None = None
-    leaders: int = 1
 
     @property
     def given_count(self) -> int:
@@ -56,8 +56,8 @@ class Frames:
 class Denoiser:
     """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; ``temperature``
     multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps; ``joint``: a frame's window
-    is one picture; ``look`` are pictures that all frames look at. ``evaluations`` counts frames that went through the UNet, both halves
-    of guidance."""
+    is one picture; ``look`` are pictures that all frames look at; ``correspondence`` tells attention which tokens show the same point.
+    ``evaluations`` counts frames that went through the UNet, both halves of guidance."""
 
     unet: UNet2DConditionModel
     branches: Sequence[ControlBranch]
@@ -71,12 +71,13 @@ class Denoiser:
     synchronizer: Synchronizer | None = None
     joint: bool = False
     look: Look | None = None
+    correspondence: Correspondence | None = None
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for network in (self.unet, *(b.network for b in self.branches)):
-            window = FrameWindow()
+            window = FrameWindow(bias=None if self.correspondence is None else self.correspondence.bias)
             if network is self.unet or self.controlnet_window:
                 install(network, window)
             if self.joint:
@@ -205,7 +206,7 @@ class Denoiser:
         return self.copies * sum(map(sum, self._passes(frames, 1).sizes())) / (painted * self.steps)
 
     def _passes(self, frames: Frames, chunk: int) -> Passes:
-        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count, frames.leaders)
+        strands = make_strands(self.scheduler, len(frames.names), self.lead, frames.given_count)
         return Passes(frames.windows, strands, chunk, self.joint)
 
     def ticks_done(self) -> int:

@@ -29,13 +29,11 @@ Rings = Mapping[str, Mapping[str, float]]  # ring -> view -> azimuth, degrees
 @dataclass(frozen=True)
 class Order:
     """Frame numbers in the order in which they go through the networks: the first ``given`` of them are there already; ``windows`` are
-    positions in it. Given frames that nobody looks at are left out, but for one if nothing else is left. ``leaders``: how many of the
-    first may lead, where none is given."""
+    positions in it. Given frames that nobody looks at are left out, but for one if nothing else is left."""
 
     frames: tuple[int, ...]
     given: int
     windows: Windows
-    leaders: int = 1
 
 
 def given_pictures(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.ndarray]:
@@ -124,7 +122,7 @@ def windows_with(windows: Windows, counts: Sequence[int], given: Collection[int]
     return tuple(out)
 
 
-def order_of(windows: Windows, given: Collection[int], first: Sequence[int] = (), leaders: int = 1) -> Order:
+def order_of(windows: Windows, given: Collection[int], first: Sequence[int] = ()) -> Order:
     """Given frames first, so that all others can look at them, then those that are to be ``first``, then the rest as they come."""
     looked_at = {other for frame, window in enumerate(windows) if frame not in given for other in window} & set(given)
     there = sorted(looked_at.union(*(windows[frame] for frame in looked_at)))
@@ -133,4 +131,4 @@ def order_of(windows: Windows, given: Collection[int], first: Sequence[int] = ()
     frames = tuple(dict.fromkeys((*there, *(frame for frame in (*first, *range(len(windows))) if frame not in given))))
     place = {frame: i for i, frame in enumerate(frames)}
     seen = tuple(tuple(sorted(place[other] for other in windows[frame] if other in place)) for frame in frames)
-    return Order(frames, len(there), seen, leaders)
+    return Order(frames, len(there), seen)

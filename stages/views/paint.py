@@ -17,6 +17,7 @@ from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet, write_view_cameras
 from stages.views.control import ControlBranch
+from stages.views.correspondence import Correspondence
 from stages.views.denoise import Denoiser, Frames
 from stages.views.given import Order, given_pictures, order_of, windows_with
 from stages.views.inversions import add_words
@@ -139,6 +140,7 @@ def make_denoiser(
         networks.unet, branches, scheduler, context.checkpoint, settings.guidance_scale, settings.residual_decay,
         settings.controlnet_window, 0 if settings.window == "none" else round(settings.lead * settings.steps),
         settings.temperature, _synchronizer(settings, conditions, order, networks), settings.window == "joint", look,
+        _correspondence(settings, conditions, order, networks),
     )
 
 
@@ -147,6 +149,13 @@ def _synchronizer(settings: ViewsSettings, conditions: ConditionSet, order: Orde
         return None
     _, h, w = latent_shape(conditions, networks)
     return Synchronizer.of(conditions.body_posed, [conditions.cameras[i] for i in order.frames], h, w, settings.surface_sync)
+
+
+def _correspondence(settings: ViewsSettings, conditions: ConditionSet, order: Order, networks: Networks) -> Correspondence | None:
+    if settings.correspondence == 0:
+        return None
+    _, h, w = latent_shape(conditions, networks)
+    return Correspondence(conditions.body_posed, [conditions.cameras[i] for i in order.frames], h, w, settings.correspondence)
 
 
 def decode(networks: Networks, latents: Tensor) -> np.ndarray:
@@ -196,7 +205,6 @@ def _frames(
         prompt_rows=[texts.index(prompts[i]) for i in order.frames],
         negative_rows=[texts.index(negatives[i]) for i in order.frames],
         given=torch.stack(there) if there else None,
-        leaders=order.leaders,
     )
 
 
@@ -240,6 +248,7 @@ def _write_description(
     document = {
         "model": settings.model, "vae": settings.vae, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "temperature": settings.temperature, "surface_sync": settings.surface_sync,
+        "correspondence": settings.correspondence,
         "chunk": chunk,
         "references": [path.name for path in (settings.reference, *(r.file for r in settings.references)) if path],
         "looked_at": [path.name for path in settings.ip_adapter.pictures] if settings.ip_adapter else [],

@@ -213,6 +213,11 @@ class ViewsSettings(BaseModel):
         description="Share of the steps, from the start, in which the clean pictures that the frames amount to are averaged where they see "
         "the same point of the body. Clothes that the words leave open agree better; eyes get softer.",
     )
+    correspondence: float = Field(
+        0.0, ge=0, le=10,
+        description="Attention looks exp(this) times as much at what shows the same point of the body in the frames of its window; 0 leaves it as it "
+        "is. In layers of up to 1024 tokens a frame; not with `none` and `joint`.",
+    )
     reference: FilePath | None = Field(
         None,
         description="A picture of the character's front: it is the first frame, as it is, and all others look at it. Best drawn over the "
@@ -270,4 +275,6 @@ class ViewsSettings(BaseModel):
             raise ValueError(f"two embeddings are called {twice[0]!r}; give one of them another name with `word`")
         if given and self.window == "none":
             raise ValueError("with window: none no frame looks at the reference or at what is kept; write window: causal")
+        if self.correspondence > 0 and self.window in ("none", "joint"):
+            raise ValueError(f"with window: {self.window} there are no tokens of other frames to tell apart; write correspondence: 0, or window: causal")
         return self

@@ -65,8 +65,8 @@ class Strand:
         return self.delay <= tick < self.delay + self.steps
 
 
-def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int = 0, leaders: int = 1) -> tuple[Strand, ...]:
-    """All ``frames`` in one strand, or the first ``leaders`` ``lead`` steps ahead, or the first ``given`` of them there already.
+def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int = 0) -> tuple[Strand, ...]:
+    """All ``frames`` in one strand, or frame 0 ``lead`` steps ahead, or the first ``given`` of them there already.
 
     ``scheduler`` must have its timesteps set.
     """
@@ -76,9 +76,9 @@ def make_strands(scheduler: SchedulerMixin, frames: int, lead: int, given: int =
             return (first,)
         return (first, Strand(tuple(range(given, frames)), 0, copy.deepcopy(scheduler)))
     lead = min(lead, len(scheduler.timesteps))
-    if lead == 0 or frames <= leaders:
+    if lead == 0 or frames == 1:
         return (Strand(tuple(range(frames)), 0, scheduler),)
-    return (Strand(tuple(range(leaders)), 0, scheduler), Strand(tuple(range(leaders, frames)), lead, copy.deepcopy(scheduler)))
+    return (Strand((0,), 0, scheduler), Strand(tuple(range(1, frames)), lead, copy.deepcopy(scheduler)))
 
 
 def ticks_of(strands: Sequence[Strand]) -> int:

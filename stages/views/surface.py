@@ -50,14 +50,14 @@ class Sighting:
 def sight(body: BodyModel, v_nrm: np.ndarray, camera: Camera, h: int, w: int) -> Sighting:
     """What ``camera`` sees of ``body``, with vertex normals (V, 3), on a grid of ``h`` x ``w`` latents."""
     coarse, fine = camera.resized(w, h), camera.resized(w * OVERSAMPLING, h * OVERSAMPLING)
-    _, _, surface = _drawn(body, fine)
+    _, _, surface = drawn(body, fine)
     pixel, depth = fine.project(body.v_pos)
     towards = camera.position - body.v_pos
     facing = (v_nrm * towards).sum(1) / np.linalg.norm(towards, axis=1)  # cosines
     spread = depth / np.maximum(facing, LEAST_FACING)  # an oblique surface's depth changes within a pixel, by this / focal length
-    near = surface[_nearest(pixel, fine)] + DEPTH_TOLERANCE_M + spread / fine.fx
-    vertices = np.flatnonzero(_inside(pixel, fine) & (depth > 0) & (facing > LEAST_FACING) & (depth < near))
-    tri_id, bary, surface = _drawn(body, coarse)
+    near = surface[nearest(pixel, fine)] + DEPTH_TOLERANCE_M + spread / fine.fx
+    vertices = np.flatnonzero(inside(pixel, fine) & (depth > 0) & (facing > LEAST_FACING) & (depth < near))
+    tri_id, bary, surface = drawn(body, coarse)
     cells, shares = _bilinear(coarse.project(body.v_pos[vertices])[0], h, w)
     apart = np.abs(surface.ravel()[cells] - depth[vertices, None])
     shares = shares * (apart < CELL_TOLERANCE_M + (spread[vertices] / coarse.fx)[:, None])
@@ -133,7 +133,7 @@ def agreed(clean: Tensor, clarity: Tensor, sightings: Sequence[Sighting], vertic
     return out.view_as(clean)
 
 
-def _drawn(body: BodyModel, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(body: BodyModel, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triangle (H, W) int, -1 where there is none, its barycentrics (H, W, 3), and the depth along the view axis (H, W), inf where none."""
     v_clip = np.c_[body.v_pos, np.ones(len(body.v_pos))] @ camera.w2clip().T
     tri_id, bary, _ = rasterize(v_clip, body.t_pos_idx, camera.height, camera.width)
@@ -142,11 +142,12 @@ def _drawn(body: BodyModel, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.
     return tri_id, bary, np.where(tri_id >= 0, (corners * bary).sum(-1), np.inf)
 
 
-def _inside(pixel: np.ndarray, camera: Camera) -> np.ndarray:
+def inside(pixel: np.ndarray, camera: Camera) -> np.ndarray:
+    """Which points (n, 2) lie in the picture, (n,)."""
     return ((pixel >= 0) & (pixel < (camera.width, camera.height))).all(1)
 
 
-def _nearest(pixel: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+def nearest(pixel: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Row and column (n,) of the pixels that points (n, 2) lie in, or of the nearest ones."""
     at = np.clip(np.floor(pixel), 0, (camera.width - 1, camera.height - 1)).astype(int)
     return at[:, 1], at[:, 0]
