@@ -14,6 +14,7 @@ from pipeline.config import load
 from pipeline.fields import dotted
 from pipeline.graph import wire
 from pipeline.schema import json_schema, markdown
+from scripts.tables import filled
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = stages.character()
@@ -52,6 +53,13 @@ def test_every_profile_is_right(profile: str) -> None:
 def test_documents_are_current(name: str, make: object) -> None:
     path = ROOT / "docs" / name
     assert path.read_text(encoding="utf-8") == make(RECIPE), "run `python -m scripts.write_docs`"
+
+
+def test_tables_are_what_was_measured() -> None:
+    text = (ROOT / "docs" / "views.md").read_text(encoding="utf-8")
+    assert "<!-- table consistency -->" in text and filled(text) == text, "run `python -m scripts.write_docs`"
+    rows = [line for line in text.splitlines() if line.startswith(("| causal |", "| joint |", "| keyframes |", "| anchors |", "| full |", "| none |"))]
+    assert len(rows) == 6 and len({row.count("|") for row in rows}) == 1
 
 
 def test_settings_say_what_they_take() -> None:

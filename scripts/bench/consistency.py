@@ -50,6 +50,7 @@ SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "anchors": {"window": "anchors", "lead": 0.0},
     "anchors, led": {"window": "anchors"},
     "full": {"window": "full", "lead": 0.0},
+    "causal, led, ControlNet too": {"window": "causal", "controlnet_window": True},
     "causal, led, correspondence 2": {"window": "causal", "correspondence": 2.0},
     "causal, led, synchronized": {"window": "causal", "surface_sync": 0.5},
 }
@@ -121,9 +122,10 @@ def measured(given: ConditionSet, seen: Mapping[str, Any], out: Path, prompt: st
 def mean(rows: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str, float | None]]:
     """Of the characters' figures, and the gradient energy as a share of the true pictures'."""
     over = lambda values: None if None in values else float(np.mean(values))  # noqa: E731
+    names = ["true", *(f"{told}: {label}" for told in TOLD for label in SCHEMES)]
     out = {
         name: {figure: over([row[name][figure] for row in rows]) for figure in rows[0][name]}
-        for name in rows[0] if all(name in row for row in rows)
+        for name in names if all(name in row for row in rows)
     }
     for figures in out.values():
         figures["gradient_energy_of_true"] = figures["gradient_energy"] / out["true"]["gradient_energy"]
