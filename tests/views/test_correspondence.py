@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from stages.artifacts.cameras import ring
 from stages.artifacts.conditions import ConditionSet
-from stages.views.attention import _attend
+from stages.views.attention import attend
 from stages.views.correspondence import NOWHERE, Correspondence
 from stages.views.settings import ViewsSettings
 from tests.bodies import ball
@@ -78,8 +78,8 @@ def test_a_raised_logit_is_so_many_times_the_share() -> None:
         return weight / weight.sum(-1, keepdim=True)
 
     expected = shares(query @ key.mT / 8**0.5) @ value
-    torch.testing.assert_close(_attend(query, key, value, 1, bias), expected)
-    torch.testing.assert_close(_attend(query, key, value, 1), F.softmax(query @ key.mT / 8**0.5, -1) @ value)
+    torch.testing.assert_close(attend(query, key, value, 1, bias), expected)
+    torch.testing.assert_close(attend(query, key, value, 1), F.softmax(query @ key.mT / 8**0.5, -1) @ value)
 
 
 def test_it_acts_in_the_stage_and_the_same_for_every_chunk_size(settings: Callable[..., ViewsSettings], conditions: ConditionSet, tmp_path: Path) -> None:
