@@ -40,7 +40,7 @@ def segmenter() -> SamModel:
         SamConfig(
             vision_config={"hidden_size": WIDTH, "num_hidden_layers": 5, "num_attention_heads": 4, "image_size": SIDE, "patch_size": PATCH,
                            "output_channels": 64, "mlp_dim": 3 * WIDTH, "global_attn_indexes": [2, 4], "window_size": 12, "num_pos_feats": 32,
-                           "use_rel_pos": False, "initializer_range": 0.02},
+                           "use_rel_pos": False, "initializer_range": 0.06},
             prompt_encoder_config={"hidden_size": 64, "image_size": SIDE, "patch_size": PATCH, "mask_input_channels": 8},
             mask_decoder_config={"hidden_size": 64, "mlp_dim": 192, "num_attention_heads": 4, "iou_head_hidden_dim": 64},
         )
