@@ -149,7 +149,7 @@ def test_every_solver_with_up_to_three_controlnets(
 
 @pytest.mark.parametrize("change", [
     *({"scheduler": scheduler, "steps": steps} for scheduler in SCHEDULERS for steps in (1, 20)),
-    {"guidance_scale": 1.0}, {"guidance_scale": 12.0}, {"clip_skip": 1}, {"clip_skip": 2}, {"window": "sliding"}, {"window": "full"},
+    {"guidance_scale": 1.0}, {"guidance_scale": 12.0}, {"clip_skip": 1}, {"clip_skip": 2}, {"window": "causal"}, {"window": "full"},
 ], ids=str)
 def test_every_number(
     change: Mapping[str, Any], settings: Build, third: Path, frame: ConditionSet, ours: Callable[[ViewsSettings], Painted]
