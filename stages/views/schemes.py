@@ -5,8 +5,9 @@ Frames are numbered ring after ring, here as the condition pictures are; a ring 
 - causal: the first frame of all (the front), the previous of the ring, and itself: sparse-causal attention (Wu et al. 2023,
   "Tune-A-Video", eq. 5) with the frame itself added. The window of a joint scheme is the same (windows.py, ``JointPlan``).
 - keyframes: key frames at equal intervals see one another fully, every other frame sees the key frames to either side in its ring and
-  not itself: the hierarchical sampling of Zhang et al. 2023, "ControlVideo", section 3.3, whose interval is the root of the number
-  of frames. There the two key frames go through the network again with each clip; here their keys and values of the one call are taken.
+  not itself: the hierarchical sampler of Zhang et al. 2023, "ControlVideo", whose interval is the root of the number of frames. There a
+  video's last frame is a key frame, too, and the two go through the network again with each clip; here the ring is closed, and their
+  keys and values of the one call are taken. (Their program shows a clip its first key frame and its own last frame; their text is followed.)
 - anchors: what is known of a ring is its geometry. Its front, back and sides come first, each sees those of its ring before it and the
   front of all; every other frame sees the front, the anchors to either side round the ring, and itself.
 """
