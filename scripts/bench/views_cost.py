@@ -1,11 +1,13 @@
-"""What painting costs: network evaluations per view and step, seconds, and peak memory as the number of views grows.
+"""What painting costs: network evaluations per view and step, seconds, and peak memory as the number of views grows, beside what
+``stages.views.estimate`` expects of it.
 
     python -m scripts.bench.views_cost --views 12 24 48 --steps 3
+    python -m scripts.bench.views_cost --views 6 --steps 1 --chunk 2 --random middle --width 512 --height 512
 
 Each number of views runs in a process of its own, whose peak resident memory is read at its end, twice: as a run does it, which keeps
 what is freed (``pipeline.memory.keep_freed``; times are of this), and with large blocks given back as they are freed (GIVING_BACK),
 which shows what is in use at once. The networks are those of ``--model`` (default: the embedded ones if they are here, else the same
-shapes with random weights: the cost is the same).
+shapes with random weights: the cost is the same); ``--random middle`` makes some of Stable Diffusion 1.5's kind at half its widths.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +32,24 @@ from scripts.bench.machine import described, report
 from stages.artifacts.cameras import ring
 from stages.artifacts.conditions import ConditionSet, write_cameras
 from stages.artifacts.images import write_png
+from stages.views.estimate import MOST_AT_ONCE, Painting, estimate
 from stages.views.settings import ControlNetSettings, ViewsSettings
 
-WIDTH, HEIGHT = 288, 384
 KEEPING = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
 GIVING_BACK = KEEPING | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 SEED = 0
 
 
-def synthetic_conditions(folder: Path, views: int) -> ConditionSet:
+def synthetic_conditions(folder: Path, views: int, width: int, height: int) -> ConditionSet:
     """A body ring of three quarters of ``views`` and a head ring of the rest, with coloured noise for parts pictures."""
     head = views // 4
     rings = {
-        "body": ring("body", views - head, np.array([0.0, 0.0, 0.8]), 4.0, 0.0, 800.0, WIDTH, HEIGHT),
-        "head": ring("head", head, np.array([0.0, 0.0, 1.4]), 4.0, 0.0, 2500.0, WIDTH, HEIGHT),
+        "body": ring("body", views - head, np.array([0.0, 0.0, 0.8]), 4.0, 0.0, 800.0, width, height),
+        "head": ring("head", head, np.array([0.0, 0.0, 1.4]), 4.0, 0.0, 2500.0, width, height),
     }
     rng = np.random.default_rng(SEED)
     for camera in (camera for cameras in rings.values() for camera in cameras):
-        blocks = rng.integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8)
+        blocks = rng.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
         write_png(folder / "parts" / f"{camera.name}.png", blocks.repeat(16, 0).repeat(16, 1))
     write_cameras(folder, rings, "parts")
     return ConditionSet.open(folder)
@@ -67,6 +70,20 @@ def random_model(folder: Path) -> Path:
     return folder
 
 
+def middle_model(folder: Path) -> Path:
+    """Untrained networks of Stable Diffusion 1.5's kind, half as wide: 217 M parameters, with a ControlNet of 91 M."""
+    from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+
+    random_model(folder)
+    configs = Path(__file__).resolve().parents[2] / "third_party" / "single_file" / "configs"
+    text_channels = json.loads((folder / "text_encoder" / "config.json").read_text())["hidden_size"]
+    for name, part, kind in (("unet", "unet", UNet2DConditionModel), ("controlnet", "controlnet-parts", ControlNetModel), ("vae", "vae", AutoencoderKL)):
+        given = json.loads((configs / name / "config.json").read_text())
+        halved = {"block_out_channels": [width // 2 for width in given["block_out_channels"]]}
+        kind.from_config(given | halved | ({"cross_attention_dim": text_channels} if name != "vae" else {})).save_pretrained(folder / part)
+    return folder
+
+
 class CountingProgress(SilentProgress):
     """Notes when the denoising began and ended."""
 
@@ -77,8 +94,36 @@ class CountingProgress(SilentProgress):
         self.began[label] = time.monotonic()
 
 
-def measure(model: Path, views: int, steps: int, window: str, chunk: int, threads: int, folder: Path) -> dict[str, Any]:
-    """Paint ``views`` views in this process; figures as a JSON-ready dictionary."""
+@dataclass(frozen=True)
+class Work:
+    """What is painted, and how."""
+
+    model: Path
+    views: int
+    steps: int
+    window: str
+    chunk: int
+    threads: int
+    width: int
+    height: int
+
+    @property
+    def settings(self) -> ViewsSettings:
+        """Those of the stage."""
+        return ViewsSettings(
+            prompt="a girl with long pink hair", model=str(self.model), steps=self.steps, window=self.window, chunk=self.chunk,
+            controlnets=(ControlNetSettings(model=str(self.model / "controlnet-parts"), kind="parts"),),
+        )
+
+    def expected_mb(self) -> float:
+        """The peak that is foreseen, in 2^20 bytes."""
+        painting = Painting(self.views, self.width, self.height)
+        foreseen = estimate(self.settings, painting, "cpu", self.model, [self.model / "controlnet-parts"])
+        return round(foreseen.peak(min(self.views, self.chunk or MOST_AT_ONCE["cpu"])) / 2**20, 1)
+
+
+def measure(work: Work, folder: Path) -> dict[str, Any]:
+    """Paint in this process; figures as a JSON-ready dictionary."""
     from pipeline.runner import run_stage
     from stages.views import STAGE, ViewsInputs
     from stages.views.denoise import Denoiser
@@ -93,19 +138,15 @@ def measure(model: Path, views: int, steps: int, window: str, chunk: int, thread
         return result
 
     Denoiser._chunk = counted  # type: ignore[method-assign]
-    settings = ViewsSettings(
-        prompt="a girl with long pink hair", model=str(model), steps=steps, window=window, chunk=chunk,
-        controlnets=(ControlNetSettings(model=str(model / "controlnet-parts"), kind="parts"),),
-    )
-    conditions = synthetic_conditions(folder / "conditions", views)
+    conditions = synthetic_conditions(folder / "conditions", work.views, work.width, work.height)
     progress = CountingProgress()
-    run_stage(STAGE, settings, ViewsInputs(conditions), folder / "out", threads=threads, progress=progress)
+    run_stage(STAGE, work.settings, ViewsInputs(conditions), folder / "out", threads=work.threads, progress=progress)
     denoising_s = progress.began["decoding"] - progress.began["denoising"]
     return {
-        "views": views, "steps": steps, "window": window,
-        "evaluations_per_view_and_step": sum(evaluated) / (views * steps),
-        "denoising_ms_per_view_and_step": round(1000 * denoising_s / (views * steps), 1),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "views": work.views, "steps": work.steps, "window": work.window,
+        "evaluations_per_view_and_step": sum(evaluated) / (work.views * work.steps),
+        "denoising_ms_per_view_and_step": round(1000 * denoising_s / (work.views * work.steps), 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1), "expected_mb": work.expected_mb(),
     }
 
 
@@ -117,7 +158,10 @@ def main() -> None:
     parser.add_argument("--window", choices=("causal", "joint", "keyframes", "anchors", "full", "none"), default="causal")
     parser.add_argument("--chunk", type=int, default=0)
     parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--width", type=int, default=288)
+    parser.add_argument("--height", type=int, default=384)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--random", choices=("embedded", "middle"), help="untrained networks of these shapes")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -125,20 +169,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if options.alone:
-            print(json.dumps(measure(options.model, options.views[0], options.steps, options.window, options.chunk, options.threads, folder)))
+            print(json.dumps(measure(_work(options, options.model, options.views[0]), folder)))
             return
-        embedded = Path(__file__).resolve().parents[2] / "third_party" / "embedded"
-        model = options.model or (embedded if (embedded / "unet").is_dir() else random_model(folder / "model"))
-        rows = []
+        model, rows = options.model or _model(options.random, folder), []
         for views in options.views:
-            command = [sys.executable, "-m", "scripts.bench.views_cost", "--alone", "--model", str(model), "--views", str(views),
-                       "--steps", str(options.steps), "--window", options.window, "--chunk", str(options.chunk),
-                       "--threads", str(options.threads)]
+            work = _work(options, model, views)
+            command = [sys.executable, "-m", "scripts.bench.views_cost", "--alone",
+                       *(text for field in fields(work) for text in (f"--{field.name}", str(getattr(work, field.name))))]
             kept, returned = (_child(command, environment) for environment in (KEEPING, GIVING_BACK))
             rows.append(kept | {"peak_in_use_mb": returned["peak_mb"]})
             print(json.dumps(rows[-1]), flush=True)
         spread = {f"{name}_spread": _spread([row[name] for row in rows]) for name in ("peak_mb", "peak_in_use_mb")}
         report({"machine": machine, "steps": options.steps, "runs": rows} | spread, options.json)
+
+
+def _work(options: argparse.Namespace, model: Path, views: int) -> Work:
+    return Work(model, views, options.steps, options.window, options.chunk, options.threads, options.width, options.height)
+
+
+def _model(shape: str | None, folder: Path) -> Path:
+    """The networks that were asked for: the embedded ones if they are here and nothing else was."""
+    embedded = Path(__file__).resolve().parents[2] / "third_party" / "embedded"
+    if shape is None and (embedded / "unet").is_dir():
+        return embedded
+    return {"middle": middle_model, "embedded": random_model}[shape or "embedded"](folder / "model")
 
 
 def _child(command: list[str], environment: dict[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -86,10 +87,14 @@ def control_residuals(
     """
     total: list[Tensor] | None = None
     for given in inputs:
-        branch = given.branch
-        down, middle = branch.network(latents, timestep, encoder_hidden_states=text, controlnet_cond=given.embedded, return_dict=False)
-        residuals = [*down, middle]
-        weights = [branch.scale * decay ** (len(residuals) - 1 - i) for i in range(len(residuals))]
-        weighted = [r * w if given.loud is None else r * (w * given.loud) for r, w in zip(residuals, weights, strict=True)]
-        total = weighted if total is None else [a + b for a, b in zip(total, weighted, strict=True)]
+        spoken = partial(_weighted, given, latents, timestep, text, decay)  # what it makes is kept under no name while the next one works
+        total = spoken() if total is None else [a + b for a, b in zip(total, spoken(), strict=True)]
     return None if total is None else (total[:-1], total[-1])
+
+
+def _weighted(given: BranchInput, latents: Tensor, timestep: Tensor, text: Tensor, decay: float) -> list[Tensor]:
+    branch = given.branch
+    down, middle = branch.network(latents, timestep, encoder_hidden_states=text, controlnet_cond=given.embedded, return_dict=False)
+    residuals = [*down, middle]
+    weights = [branch.scale * decay ** (len(residuals) - 1 - i) for i in range(len(residuals))]
+    return [r * w if given.loud is None else r * (w * given.loud) for r, w in zip(residuals, weights, strict=True)]
