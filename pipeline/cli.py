@@ -202,13 +202,13 @@ def _explain(options: argparse.Namespace, others: list[tuple[str, str | None]], 
 
 
 def _say_verdicts(request: Any) -> int:
-    from pipeline.commands import explain, verdict_lines
+    from pipeline.commands import explain, forecasts, verdict_lines
 
     verdicts, prepared = explain(request)
     for item in prepared.resolved:
         for notice in item.notices:
             print(f"note: {item.name}: {notice}")
-    print("\n".join(verdict_lines(verdicts, prepared.graph.skipped)))
+    print("\n".join([*verdict_lines(verdicts, prepared.graph.skipped), *forecasts(request.recipe, prepared)]))
     return 0
 
 

@@ -14,7 +14,7 @@ from pipeline.complaints import Complaint, as_error, complaint
 from pipeline.config import Config, load, told
 from pipeline.document import Place, nearest
 from pipeline.errors import ArtifactError, ConfigError, MissingError, PipelineError
-from pipeline.graph import Graph, Mistake, Recipe, wire
+from pipeline.graph import Graph, Mistake, Outlook, Recipe, wire
 from pipeline.lock import LockedError, hold
 from pipeline.machine import cuda_problem, device, limit_threads
 from pipeline.narrate import SpokenLog, TerminalNarrator
@@ -77,6 +77,8 @@ def run(request: Request, narrator: TerminalNarrator) -> Path:
     machine = Machine(device(common.device), limit_threads(common.threads), prepared.target / "logs")
     narrator.say(f"{common.name}: profile {common.profile}, {machine.device}, {machine.threads} threads")
     _say_beforehand(prepared, narrator.say)
+    for line in forecasts(request.recipe, prepared):
+        narrator.say(line)
     spoken = SpokenLog(narrator.say)
     log = logging.getLogger("pipeline")
     log.addHandler(spoken)
@@ -106,6 +108,19 @@ def explain(request: Request) -> tuple[list[Verdict], Prepared]:
     prepared = prepare(request)
     keys = {name: entry["key"] for name, entry in read(prepared.target).get("stages", {}).items()}
     return foresee(prepared.graph, prepared.resolved, prepared.store, prepared.forced, keys), prepared
+
+
+def forecasts(recipe: Recipe, prepared: Prepared) -> list[str]:
+    """What the stages that are not kept are expected to take, as far as the recipe knows: a line each."""
+    store, common = prepared.store, prepared.config.common
+    verdicts = foresee(prepared.graph, prepared.resolved, store, prepared.forced, {})
+    due = [verdict.stage for verdict in verdicts if verdict.state != "reused"]
+    if not due:
+        return []
+    where, threads = device(common.device), limit_threads(common.threads)
+    measured = {name: manifest.figures for name in due if (manifest := store.latest(name, where, threads))}
+    said = recipe.forecast(prepared.config.stages, Outlook(where, threads, measured))
+    return [f"{name:<11} expected: {said[name]}" for name in due if name in said]
 
 
 def verify(cache: Path, say: Callable[[str], None]) -> int:

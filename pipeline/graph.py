@@ -47,6 +47,19 @@ def _none_known() -> Iterable[str]:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What a forecast builds on: where the stages will run, and what each ``measured`` of itself when it was last made just so."""
+
+    device: str
+    threads: int
+    measured: Mapping[str, Mapping[str, float]]
+
+
+def _nothing_foretold(settings: Mapping[str, Any], outlook: Outlook) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
 class Preview:
     """How a recipe shows what several runs come to: the ``stage`` at which they stop, the ``settings`` of a first impression, by
     dotted name, and ``sheet``, which lays (label, that stage's folder) out as one picture."""
@@ -64,7 +77,7 @@ class Recipe:
     sentence that says why. ``common`` holds the settings of the whole run; a stage's setting of the same name takes the
     run's value, but for those that ``apart`` names ("masks.prompt") because they mean something else. ``models`` names the
     settings that take a name of ``known_models`` or a folder. ``mistakes`` looks at the settings of all stages together, and
-    into the user's files, before anything runs.
+    into the user's files, before anything runs. ``forecast`` maps stages to a sentence on the time and the memory that they will take.
     """
 
     name: str
@@ -75,6 +88,7 @@ class Recipe:
     known_models: Callable[[], Iterable[str]] = field(default=_none_known)
     skipped: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=_none_skipped)
     mistakes: Callable[[Mapping[str, Any]], Iterable[Mistake]] = field(default=_none_wrong)
+    forecast: Callable[[Mapping[str, Any], Outlook], Mapping[str, str]] = field(default=_nothing_foretold)
     preview: Preview | None = None
 
     def stage(self, name: str) -> Stage:

@@ -97,13 +97,22 @@ def _table(account: Account) -> str:
         how = "made in this run" if name in account.executed else f"kept from {m.started[:16].replace('T', ' ')} UTC"
         backends = "<br>".join(_backend(b) for b in m.backends)
         resumed = f", resumed {m.attempts - 1} times" if m.attempts > 1 else ""
-        rows.append(f"<tr><td><b>{_e(name)}</b></td><td>{duration(m.seconds)}{resumed}</td><td>{m.peak_memory_bytes / 2**30:.2f} GiB</td>"
+        rows.append(f"<tr><td><b>{_e(name)}</b></td><td>{duration(m.seconds)}{resumed}</td><td>{_memory(m)}</td>"
                     f"<td>{_e(how)}</td><td>{backends}</td></tr>")
     total = sum(m.seconds for m in account.manifests.values())
     peak = max((m.peak_memory_bytes for m in account.manifests.values()), default=0)
     rows.append(f"<tr><td><b>all</b></td><td>{duration(total)}</td><td>{peak / 2**30:.2f} GiB</td><td></td><td></td></tr>")
     return (f'<div class="card"><table><tr><th>stage</th><th>time</th><th>peak memory</th><th></th><th>done by</th></tr>'
             f"{''.join(rows)}</table></div>")
+
+
+def _memory(manifest: Manifest) -> str:
+    """The peak of the process, that of the GPU if it was used, and what was expected, for which of them it was."""
+    figures = manifest.figures
+    peaks = [("", manifest.peak_memory_bytes), ("GPU ", figures.get("gpu_peak_bytes"))]
+    said = ", ".join(f"{name}{peak / 2**30:.2f} GiB" for name, peak in peaks if peak is not None)
+    expected = figures.get("expected_peak_bytes")
+    return said if expected is None else f'{said} <span class="small">(expected {expected / 2**30:.2f})</span>'
 
 
 def _backend(backend: Mapping[str, Any]) -> str:

@@ -126,13 +126,13 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
             return Manifest.read(store.commit(item.name, key, finished))
     out, scratch, attempt = store.open_work(item.name, key)
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    warnings, last = list(item.notices), store.latest(item.name)
+    warnings, figures, last = list(item.notices), {}, store.latest(item.name)
     keep_freed()
     with narrator.starts(item.name, attempt > 1, last.seconds if last else None) as progress, StageGuard(item.name, machine.logs) as guard, PeakMemory() as peak:
         context = StageContext(
             out=out, work=scratch, log=guard.log, progress=progress, device=machine.device, threads=machine.threads,
             backends={name: choice.backend for name, choice in item.choices.items()},
-            checkpoint=Checkpoint(scratch / "checkpoint"), warnings=warnings)
+            checkpoint=Checkpoint(scratch / "checkpoint"), warnings=warnings, figures=figures)
         _log_choices(item, guard.log)
         item.step.stage.run(item.settings, as_inputs(item.step, opened), context)
         _opened(item.step.stage, out)
@@ -143,7 +143,7 @@ def _make(item: Resolved, key: str, image: dict[str, Any], opened: Mapping[str, 
         started=started, seconds=round(time.monotonic() - clock, 3), peak_memory_bytes=peak.bytes, attempts=attempt,
         backends=[_told(choice) for choice in item.choices.values()],
         models=[{"name": m.name, "revision": m.revision, "licence": m.licence} for m in item.models],
-        warnings=warnings, versions=versions())
+        warnings=warnings, versions=versions(), device=machine.device, threads=machine.threads, figures=figures)
     store.write_manifest(out, manifest)
     store.commit(item.name, key, out)
     narrator.done(manifest)

@@ -110,6 +110,7 @@ class StageContext:
     threads: int = 2
     checkpoint: CheckpointProtocol = field(kw_only=True)
     warnings: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)  # what it measures of itself, for the manifest and the next run's forecast
 
     def warn(self, text: str) -> None:
         """Say something the user has to know; it stands in the log, the manifest and the report. Said twice, kept once."""

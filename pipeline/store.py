@@ -23,7 +23,8 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a committed folder. ``files`` maps relative paths to [SHA-256, bytes]; ``image`` is the key's pre-image."""
+    """What is known of a committed folder. ``files`` maps relative paths to [SHA-256, bytes]; ``image`` is the key's pre-image;
+    ``figures`` are what the stage measured of itself."""
 
     stage: str
     key: str
@@ -39,6 +40,9 @@ class Manifest:
     models: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    threads: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @classmethod
@@ -157,15 +161,16 @@ class Store:
             if folder.is_dir() and "." in folder.name:
                 yield folder
 
-    def latest(self, stage: str) -> Manifest | None:
-        """The manifest of the entry of ``stage`` that was made last, for comparison."""
+    def latest(self, stage: str, device: str | None = None, threads: int | None = None) -> Manifest | None:
+        """The manifest of the entry of ``stage`` that was made last, on this device and with as many threads if they are given."""
         found: list[Manifest] = []
         for folder in self.entries(stage):
             try:
                 found.append(Manifest.read(folder))
             except ArtifactError:
                 continue
-        return max(found, key=lambda m: m.started, default=None)
+        fit = [m for m in found if device in (None, m.device) and threads in (None, m.threads)]
+        return max(fit, key=lambda m: m.started, default=None)
 
 
 def digest_files(folder: Path) -> dict[str, list[Any]]:

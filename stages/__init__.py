@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, MissingError
-from pipeline.graph import Mistake, Preview, Recipe
+from pipeline.graph import Mistake, Outlook, Preview, Recipe
 
 DRAWN_ALWAYS = "mask"
 FRONT_ALONE = {"conditions.body_ring.views": "1", "conditions.head_ring.views": "0", "views.references": "[]", "views.keep": "null",
@@ -29,7 +29,19 @@ def character() -> Recipe:
                   apart=frozenset({"masks.prompt"}),
                   models=frozenset({"views.model", "views.vae", "views.controlnets.model", "views.ip_adapter.image_encoder", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
                   skipped=_unneeded, mistakes=_mistakes,
-                  preview=Preview("views", FRONT_ALONE, _sheet))
+                  preview=Preview("views", FRONT_ALONE, _sheet), forecast=_forecast)
+
+
+def _forecast(settings: Mapping[str, Any], outlook: Outlook) -> Mapping[str, str]:
+    """What the painting will take, if there is any."""
+    conditions, views = settings["conditions"], settings["views"]
+    if views.source == "images":
+        return {}
+    from stages.views.estimate import Painting
+    from stages.views.forecast import forecast
+
+    painting = Painting(conditions.body_ring.views + conditions.head_ring.views, conditions.width, conditions.height)
+    return {"views": forecast(views, painting, outlook.device, outlook.threads, outlook.measured.get("views", {}))}
 
 
 def _sheet(rows: Sequence[tuple[str, Path]], path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -27,6 +27,7 @@ from stages.views.ip_adapter import Look
 from stages.views.passes import Passes
 from stages.views.schedule import clean_estimate, cooled, history, restore
 from stages.views.shared_norm import share_norms
+from stages.views.shortage import SHORT, clear_up, is_shortage
 from stages.views.strands import Strand, make_strands, shown
 from stages.views.surface import Synchronizer
 from stages.views.windows import Plan, Windows
@@ -56,8 +57,9 @@ class Frames:
 class Denoiser:
     """Networks and weights of one sampling; ``lead`` is the steps that the first frame is ahead of the rest; ``temperature``
     multiplies the noise that a step leaves; a ``synchronizer`` brings the frames to agree in the first steps; ``joint``: a frame's window
-    is one picture; ``look`` are pictures that all frames look at; ``correspondence`` tells attention which tokens show the same point.
-    ``evaluations`` counts frames that went through the UNet, both halves of guidance."""
+    is one picture; ``look`` are pictures that all frames look at; ``correspondence`` tells attention which tokens show the same point;
+    ``halve``, given a chunk that the memory does not hold and the tick, answers with a smaller one. ``evaluations`` counts frames that
+    went through the UNet, both halves of guidance."""
 
     unet: UNet2DConditionModel
     branches: Sequence[ControlBranch]
@@ -72,6 +74,7 @@ class Denoiser:
     joint: bool = False
     look: Look | None = None
     correspondence: Correspondence | None = None
+    halve: Callable[[int, int], int] | None = None
     evaluations: int = 0
     _windows: list[FrameWindow] = field(default_factory=list)
 
@@ -118,6 +121,21 @@ class Denoiser:
             prediction[list(plan.painted)] = out[list(plan.places)]
             advance()
         return prediction
+
+    def _predict_in_memory(
+        self, frames: Frames, passes: Passes, latents: Tensor, noise: Tensor, tick: int, settle: bool, advance: Callable[[], None]
+    ) -> tuple[Tensor, Passes]:
+        """``predict`` with the largest batches that the memory holds, and those: the tick's latents are untouched, so it begins anew."""
+        while True:
+            try:
+                return self.predict(frames, passes, latents, noise, tick, settle, advance), passes
+            except SHORT as error:
+                if self.halve is None or not is_shortage(error):
+                    raise
+            for window in self._windows:
+                window.off()
+            clear_up()
+            passes, settle = replace(passes, chunk=self.halve(passes.chunk, tick)), True
 
     def _chunk(
         self, frames: Frames, plan: Plan, latents: Tensor, timesteps: Tensor, steps: Sequence[int], speaking: Sequence[ControlBranch]
@@ -180,7 +198,8 @@ class Denoiser:
             for strand, its in zip(strands, kept, strict=True):
                 restore(strand.scheduler, its, max(0, first - strand.delay))
         for tick in passes.ticks[first:]:
-            prediction = self.predict(frames, passes, latents, noise, tick, tick == first or passes.changes(tick), advance)
+            settle = tick == first or passes.changes(tick)
+            prediction, passes = self._predict_in_memory(frames, passes, latents, noise, tick, settle, advance)
             if self.synchronizer is not None:
                 prediction = self.synchronizer.settle(strands, tick, prediction, latents)
             latents = latents.clone()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,18 @@ from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet, write_view_cameras
+from stages.views.chunks import Chunks, choose_chunk
 from stages.views.control import ControlBranch
 from stages.views.correspondence import Correspondence
+from stages.views.decoding import decode_in_memory
 from stages.views.denoise import Denoiser, Frames
+from stages.views.estimate import Estimate, Painting, estimate
+from stages.views.free_memory import free_bytes
 from stages.views.given import Order, given_pictures, order_of, windows_with
 from stages.views.inversions import add_words
 from stages.views.ip_adapter import Look, look_at, picture_words
 from stages.views.lora import add_lora
+from stages.views.measuring import measured
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
 from stages.views.notices import picture_notices, text_notices
@@ -59,28 +66,39 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     if settings.freeu is not None:
         networks.unet.enable_freeu(**settings.freeu.model_dump())
     look = look_at(networks.unet, pictures, settings.ip_adapter) if pictures and settings.ip_adapter else None
-    chunk = _chunk_size(settings, conditions, context)
     prompts = frame_prompts(settings, conditions, folder)
     order = frame_order(settings, conditions, given)
     frames = _frames(settings, conditions, networks, prompts, order, given)
+    networks.let_go_of_text_encoder()
     denoiser = make_denoiser(settings, networks, conditions, order, context, look)
     _remember_conditions(settings, conditions, frames.names, denoiser.branches, context)
     noise = frame_noise(
         settings.seed, [places(conditions)[i] for i in order.frames], latent_shape(conditions, networks), settings.shared_noise
     )
     watched, watched_steps = _watched(conditions, order, settings.steps)
-    done = denoiser.ticks_done()
-    chunks = denoiser.chunks_at(frames, chunk, done)
-    context.progress.start("denoising", sum(chunks))
-    context.progress.advance(sum(chunks[:done]))
-    latents, glimpses = denoiser.run(frames, noise, chunk, context.progress.advance, watched, watched_steps)
-    _write_description(settings, conditions, prompts, chunk, denoiser, frames, context.out)
-    del denoiser
+    expected = expected_of(settings, conditions, context.device)
+    free = partial(free_bytes, context.device)
+    chunks = Chunks(choose_chunk(settings, expected, free, context), settings, denoiser, frames, context)
+    denoiser.halve = chunks.halve
+    chunks.begin(denoiser.ticks_done())
+    with measured(expected, chunks.size, denoiser, context):
+        latents, glimpses = denoiser.run(frames, noise, chunks.size, context.progress.advance, watched, watched_steps)
+    _write_description(settings, conditions, prompts, chunks.size, denoiser, frames, context.out)
+    del denoiser, chunks
     networks.keep_vae_only()
-    _write_pictures(dict(zip(order.frames, latents, strict=True)), conditions, networks, given, context)
-    views = ViewSet.open(context.out)
-    _write_preview(views, glimpses, networks, context.out / "preview")
+    pictures = dict(zip(order.frames, latents, strict=True))
+    with networks.vae_at_work():
+        decode_in_memory(networks, expected, free, context, lambda: _write_pictures(pictures, conditions, networks, given, context))
+        views = ViewSet.open(context.out)
+        _write_preview(views, glimpses, networks, context.out / "preview")
     return views
+
+
+def expected_of(settings: ViewsSettings, conditions: ConditionSet, device: str) -> Estimate:
+    """What the painting was expected to take."""
+    size = conditions.cameras[0]
+    painting = Painting(len(conditions.cameras), size.width, size.height)
+    return estimate(settings, painting, device, models.locate(settings.model), [models.locate(c.model) for c in settings.controlnets])
 
 
 def number_format(settings: ViewsSettings, device: str) -> torch.dtype:
@@ -176,19 +194,6 @@ def encode(networks: Networks, picture: np.ndarray) -> Tensor:
     return (latents - (config.shift_factor or 0.0)) * config.scaling_factor
 
 
-def _chunk_size(settings: ViewsSettings, conditions: ConditionSet, context: StageContext) -> int:
-    """Frames per chunk; chosen once, so that a resumed run cuts as it began."""
-    count = len(conditions.cameras)
-    if settings.window == "full":
-        return count
-    kept = context.checkpoint.load("chunk.json", lambda path: int(json.loads(path.read_text(encoding="utf-8"))))
-    if kept is not None:
-        return kept
-    chunk = min(count, settings.chunk or (4 if context.device == "cpu" else 8))
-    context.checkpoint.save("chunk.json", lambda path: path.write_text(json.dumps(chunk), encoding="utf-8") and None)
-    return chunk
-
-
 def _frames(
     settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str], order: Order, given: Mapping[int, np.ndarray]
 ) -> Frames:
@@ -197,7 +202,8 @@ def _frames(
     embeddings = embed(
         networks.tokenizer, networks.text_encoder, texts, settings.clip_skip, settings.prompt_blocks, add_words(networks.text_encoder, settings)
     )
-    there = [encode(networks, given[i]) for i in order.frames[: order.given]]
+    with networks.vae_at_work() if order.given else nullcontext():
+        there = [encode(networks, given[i]) for i in order.frames[: order.given]]
     return Frames(
         names=[conditions.names[i] for i in order.frames],
         windows=order.windows,

@@ -252,7 +252,8 @@ class ViewsSettings(BaseModel):
     )
     chunk: int = Field(
         0, ge=0, le=1000, json_schema_extra={"in_key": False},
-        description="Frames that go through the network at once; sets the memory, not the result. 0 chooses by device: 4 on a CPU, 8 on a GPU.",
+        description="Frames that go through the network at once; sets the memory, not the result. 0 takes 4 on a CPU and 8 on a GPU, or as many "
+        "as the free memory holds. Halved when the memory runs out.",
     )
 
     @model_validator(mode="after")

@@ -126,6 +126,7 @@ def _count(settings: CountSettings, inputs: Nothing, context: StageContext) -> N
         context.progress.advance(last=step)
         context.checkpoint.save("values.json", lambda p: p.write_text(json.dumps(values)))
     context.warn("counted by hand")
+    context.figures["numbers"] = len(values)
     return _write(context, values)
 
 

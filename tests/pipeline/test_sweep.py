@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.commands import Request
+from pipeline.commands import Request, run
 from pipeline.errors import ConfigError
-from pipeline.graph import Preview, Recipe
+from pipeline.graph import Outlook, Preview, Recipe
 from pipeline.narrate import TerminalNarrator
 from pipeline.record import read
 from pipeline.sweep import combinations, preview, sweep
@@ -90,6 +91,24 @@ def test_a_preview_is_a_sweep_over_seeds_with_a_first_impressions_settings(tmp_p
         preview(ask(tmp_path, shown(rows), ("seed", "1,2")), 3, TerminalNarrator(io.StringIO()))
     with pytest.raises(ConfigError, match="expected 2 to 100 seeds, got 1"):
         preview(ask(tmp_path, shown(rows)), 1, TerminalNarrator(io.StringIO()))
+
+
+def test_what_is_expected_is_said_of_stages_that_are_not_kept_alone(tmp_path: Path) -> None:
+    outlooks: list[Outlook] = []
+
+    def forecast(settings: Mapping[str, Any], outlook: Outlook) -> Mapping[str, str]:
+        outlooks.append(outlook)
+        return {"count": f"{settings['count'].steps} numbers", "words": "as many words"}
+
+    recipe = replace(RECIPE, forecast=forecast)
+    lines = {"3": ["count       expected: 3 numbers", "words       expected: as many words"],
+             "4": ["count       expected: 4 numbers", "words       expected: as many words"]}
+    for steps, expected in (("3", lines["3"]), ("3", []), ("4", lines["4"])):
+        run(ask(tmp_path, recipe, ("count.steps", steps)), TerminalNarrator(said := io.StringIO()))
+        assert [line for line in said.getvalue().splitlines() if "expected:" in line] == expected
+    assert [sorted(outlook.measured) for outlook in outlooks] == [[], ["count", "glue", "words"]]
+    assert outlooks[1].measured["count"] == {"numbers": 3}
+    assert {(outlook.device, outlook.threads > 0) for outlook in outlooks} == {("cpu", True)}
 
 
 def test_a_recipe_without_pictures_says_so(tmp_path: Path) -> None:
