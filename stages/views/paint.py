@@ -226,7 +226,12 @@ def _remember_conditions(
 
 
 def _watched(conditions: ConditionSet, order: Order, steps: int) -> tuple[list[int], list[int]]:
-    """Rows and steps for the strip that shows the denoising: each ring's front, the body's side and back, as far as they are worked on."""
+    """Rows and steps for the strip that shows the denoising: each ring's front, the body's side and back, as far as they are worked on.
+
+    A view that is painted by itself, as for a first impression, has none: the strip would take more decoding than the picture.
+    """
+    if len(order.frames) == 1:
+        return [], []
     frames = []
     for members in conditions.rings.values():
         frames += [members[0]] if frames else [members[i * len(members) // 4] for i in range(3)]

@@ -172,6 +172,18 @@ def test_it_writes_pictures_cameras_description_and_preview(settings: Build, con
     assert {p.name for p in (tmp_path / "out" / "preview").iterdir()} == {"contact_sheet.png", "denoising.png"}
 
 
+def test_a_front_by_itself_is_the_first_of_many_and_has_no_strip(settings: Build, conditions: ConditionSet, tmp_path: Path) -> None:
+    """What a preview shows of a seed is what a run with that seed begins with, whether the first view leads or not."""
+    alone = write_conditions(tmp_path / "alone", body=1, head=0)
+    (alone.folder / "parts" / "body_00.png").write_bytes((conditions.folder / "parts" / "body_00.png").read_bytes())
+    for lead in (0.0, 0.5):
+        chosen = settings(lead=lead, seed=5, surface_sync=0.0)
+        front = run_stage(STAGE, chosen, ViewsInputs(alone), tmp_path / f"front{lead}").image("body_00")
+        first = run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / f"all{lead}").image("body_00")
+        assert abs(front - first).max() <= 1 / 255 + 1e-6
+        assert [p.name for p in (tmp_path / f"front{lead}" / "preview").iterdir()] == ["contact_sheet.png"]
+
+
 def _calls(ticks: list[int], settles: int, kills: tuple[int, ...]) -> int:
     """Chunks that a run works off whose undisturbed ticks have so many, and which dies at its calls ``kills``: the broken ticks' again,
     and from tick ``settles`` on, where a leader is finished, one for what it is seen as with the first tick of each life."""
