@@ -145,8 +145,9 @@ def _worst(maps: Sequence[Tally], unet: Mapping[str, Any], cells: int, tokens: i
 def _evaluations(settings: ViewsSettings, views: int) -> float:
     """Pictures that go through the UNet in the whole run."""
     copies = 2 if settings.guidance_scale > 1 else 1
-    leads = round(settings.lead * settings.steps) if views > 1 and settings.window != "none" else 0
-    return copies * (views * settings.steps + leads)
+    leads = round(settings.lead * settings.steps) if views > 1 and settings.window != "none" and settings.keep is None else 0
+    worked_on = views if settings.keep is None else min(views, 4 * len(settings.redo))  # itself, the first, and one to either side
+    return copies * (worked_on * settings.steps + leads)
 
 
 def _speaking(controlnets: Sequence[ControlNetSettings], maps: Sequence[Tally]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def test_page(tmp_path: Path) -> None:
                  "data:video/mp4;base64,dmlkZW8=", "data:image/png;base64,"):
         assert part in text, part
     assert not re.search(r'(src|href)="(?!data:)|url\(|<script|<link', text)
+
+
+def test_the_peak_stands_beside_what_was_expected(tmp_path: Path) -> None:
+    its = account(tmp_path)
+    figures = {"expected_peak_bytes": 5 * 2**29, "gpu_peak_bytes": 2**31, "seconds": 3.0}
+    text = page(replace(its, manifests={"views": replace(its.manifests["views"], figures=figures)}))
+    assert '<td>1.50 GiB, GPU 2.00 GiB <span class="small">(expected 2.50)</span></td>' in text
 
 
 @pytest.mark.parametrize(("data", "x", "names"), [

@@ -141,6 +141,7 @@ def test_time_follows_views_steps_and_the_steps_in_which_controlnets_speak(sd15:
     whole = at_full_size(sd15)
     assert whole.evaluations == 2 * 32 * 25 and at_full_size(sd15, guidance_scale=1.0).evaluations == 32 * 25
     assert at_full_size(sd15, lead=0.4).evaluations == 2 * (32 * 25 + 10)
+    assert at_full_size(sd15, keep=sd15, redo=("body_03",)).evaluations == 2 * 4 * 25
     halves = tuple(control.model_copy(update={"end": 0.5}) for control in controls(3))
     bare = at_full_size(sd15, controlnets=()).evaluation_flops
     assert at_full_size(sd15, controlnets=halves).evaluation_flops - bare == pytest.approx((whole.evaluation_flops - bare) / 2)
