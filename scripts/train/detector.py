@@ -68,17 +68,22 @@ def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
 def _prepare(net: GroundingDinoForObjectDetection) -> None:
     """Begin with scores of about 0.05 (Lin et al. 2017, "Focal Loss", 4.1) and with boxes as large as things are.
 
-    A score is a product of features of picture and text; both begin apart along one direction, and the text's small.
+    A score is a product of features of picture and text; both begin apart along one direction. What words are told from one another by stays as it
+    was drawn: left to train, texts shrink to what all words have in common before pictures have learnt to point at one of them.
     """
     core = net.model
     apart = F.normalize(torch.randn(net.config.d_model), dim=0) * math.sqrt(-PRIOR_LOGIT)
     for norm, scale, shift in (
-        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 0.5, apart), (core.enc_output_norm, 1.0, -apart),
+        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 1.0, apart), (core.enc_output_norm, 1.0, -apart),
         (core.decoder.layer_norm, 1.0, -apart),
     ):  # fmt: skip
         norm.weight.fill_(scale)
         norm.bias.copy_(shift)
     core.encoder_output_bbox_embed.layers[-1].bias[2:] = LARGER
+    for part in (core.text_backbone, core.text_projection, *(layer.text_enhancer_layer for layer in core.encoder.layers)):
+        part.requires_grad_(False)
+    for layer in core.encoder.layers:
+        layer.fusion_layer.text_param.requires_grad_(False)
 
 
 def loss_of(net: GroundingDinoForObjectDetection, given: dict[str, Tensor | list]) -> Tensor:
@@ -175,7 +180,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
     held = [plain_scene(shards[0], c, v) for c in range(len(shards[0].attributes)) for v in range(0, 6, 2)][:60]
     trained = Round(net, out, minutes)
     rng = np.random.default_rng([seed, trained.pictures])
-    optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-4, foreach=True)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=PEAK_RATE, weight_decay=1e-4, foreach=True)
     while trained.share < 1:
         if trained.step % 500 == 0:
             shards = open_shards(data)
