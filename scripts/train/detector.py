@@ -29,7 +29,7 @@ from scripts.train.things import all_words, box_of, words_for
 
 SHORT_SIDE, LONG_SIDE = 96, 128
 BATCH = 8
-PEAK_RATE = 1e-3
+PEAK_RATE = 4e-4
 PRIOR_LOGIT = -3.0
 LARGER = 1.8  # logit by which a first box exceeds the anchors of two-stage detectors, which are small
 MOST_WORDS = 14  # asked for at once
@@ -74,7 +74,7 @@ def _prepare(net: GroundingDinoForObjectDetection) -> None:
     core = net.model
     apart = F.normalize(torch.randn(net.config.d_model), dim=0) * math.sqrt(-PRIOR_LOGIT)
     for norm, scale, shift in (
-        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 1.0, apart), (core.enc_output_norm, 1.0, -apart),
+        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 0.2, apart), (core.enc_output_norm, 1.0, -apart),
         (core.decoder.layer_norm, 1.0, -apart),
     ):  # fmt: skip
         norm.weight.fill_(scale)

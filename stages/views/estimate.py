@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.errors import ArtifactError
 from stages.views.footprint import UNET, VAE, Sight, Tally, controlnet_tally, decoder_tally, unet_tally
+from stages.views.reach import Reach
 from stages.views.settings import ControlNetSettings, ViewsSettings
 from stages.views.weights_file import shapes
 
@@ -28,13 +29,14 @@ MOST_AT_ONCE = {"cpu": 4, "cuda": 8}  # frames; more are hardly faster
 @dataclass(frozen=True)
 class Estimate:
     """Bytes and operations of one painting. ``frame`` is one view of a chunk, ``carried`` what is handed from chunk to chunk, ``decode``
-    one picture, ``tile`` one that is decoded in tiles; ``evaluations`` are pictures that go through UNet and ControlNets."""
+    one picture, ``tile`` one that is decoded in tiles; ``together`` views are the smallest chunk; ``evaluations`` are pictures that go through UNet and ControlNets."""
 
     device: str
     views: int
     weights: Mapping[str, int]
     frame: float
     carried: float
+    together: int
     decode: float
     tile: float
     evaluations: float
@@ -48,7 +50,8 @@ class Estimate:
 
     def denoising(self, chunk: int) -> float:
         """Bytes of the feature maps of ``chunk`` views, and of what is carried."""
-        return SCRATCH[self.device] * chunk * self.frame + (self.carried if chunk < self.views else 0)
+        at_once = max(chunk, self.together)
+        return SCRATCH[self.device] * at_once * self.frame + (self.carried if at_once < self.views else 0)
 
     def decoding(self, tiled: bool) -> float:
         """Bytes of the feature maps of one picture."""
@@ -87,14 +90,14 @@ def estimate(settings: ViewsSettings, painting: Painting, device: str, folder: P
     tokens = TOKENS * settings.prompt_blocks
     nets = [_config(path) for path in controlnets]
     maps = _chunk_tallies(settings, painting.views, unet, nets, h, w, tokens)
-    copies = 2 if settings.guidance_scale > 1 else 1
+    copies, reach = 2 if settings.guidance_scale > 1 else 1, Reach.of(settings, painting.views)
     decoded, tile = decoder_tally(vae, h, w), max(1, vae.get("sample_size", 512) // factor)
     tiled = decoder_tally(vae, min(h, tile), min(w, tile))
     picture = painting.width * painting.height * vae["out_channels"]
     return Estimate(
         device, painting.views, _weights(folder, controlnets, size, vae_size),
         frame=copies * size * _worst(maps, unet, h * w, tokens),
-        carried=copies * size * _looked_back(settings, painting.views) * sum(tally.keys for tally in maps),
+        carried=copies * size * reach.carried * sum(tally.keys for tally in maps), together=reach.together,
         decode=vae_size * decoded.peak, tile=vae_size * (tiled.peak + 3 * picture),
         evaluations=_evaluations(settings, painting.views), evaluation_flops=_speaking(settings.controlnets, maps),
         decoding_flops=decoded.flops,
@@ -111,17 +114,10 @@ def _chunk_tallies(
     settings: ViewsSettings, views: int, unet: Mapping[str, Any], nets: Sequence[Mapping[str, Any]], h: int, w: int, tokens: int
 ) -> list[Tally]:
     """The UNet's, then the ControlNets', for one picture of a chunk."""
-    looked_at = {"none": 1, "full": views, "sliding": 3 + min(2, len(settings.references) + (settings.keep is not None))}[settings.window]
-    sight = Sight(min(looked_at, views), _looked_back(settings, views))
+    reach = Reach.of(settings, views)
+    sight = Sight(reach.seen, reach.carried)
     across = sight if settings.controlnet_window else None
     return [unet_tally(unet, h, w, tokens, sight, bool(nets)), *(controlnet_tally(net, h, w, tokens, across) for net in nets)]
-
-
-def _looked_back(settings: ViewsSettings, views: int) -> int:
-    """Frames that are carried from a chunk to the next: the first and the last, and given ones."""
-    if settings.window != "sliding" or views == 1:
-        return 0
-    return 2 + len(settings.references)
 
 
 def _worst(maps: Sequence[Tally], unet: Mapping[str, Any], cells: int, tokens: int) -> float:
