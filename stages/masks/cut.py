@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pipeline.errors import StageError
 from pipeline.stage import StageContext
+from stages.artifacts.cameras import Camera
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.thumbnails import thumbnails
@@ -106,13 +108,19 @@ def _cut_all(
     refuse([n for n in alone if not cuts_out(views.image(n))], len(views.names))
     context.progress.start("cutting out", len(views.names))
     frames = {}
-    for name in views.names:
-        body = conditions.mask(name) > 0.5 if name in posed else None
+    for name, camera in zip(views.names, views.cameras, strict=True):
+        body = _silhouette(conditions, camera) if conditions is not None and name in posed else None
         if not kept.has(name):
             kept.keep(name, *cut_one(views.image(name), body, cutter, settings, context.device))
         frames[name] = Frame(kept.rgba_u8(name)[..., 3] > 127, body, kept.figures(name))
         context.progress.advance()
     return frames
+
+
+def _silhouette(conditions: ConditionSet, camera: Camera) -> np.ndarray:
+    """The posed body in the view of ``camera``, (height, width) bool; the picture may be larger than what it was painted after."""
+    mask = Image.fromarray(conditions.mask(camera.name))
+    return np.asarray(mask.resize((camera.width, camera.height), Image.Resampling.BILINEAR)) > 0.5
 
 
 def _write(

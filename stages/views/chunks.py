@@ -33,12 +33,17 @@ def chunk_for(settings: ViewsSettings, expected: Estimate, free: float | None) -
 
 def choose_chunk(settings: ViewsSettings, expected: Estimate, free: Callable[[], float | None], context: StageContext) -> int:
     """``chunk_for`` what is ``free`` now; chosen once, so that a resumed run cuts as it began."""
-    kept = context.checkpoint.load(KEPT, lambda path: int(json.loads(path.read_text(encoding="utf-8"))))
+    kept = kept_chunk(context)
     if kept is not None:
         return kept
     chunk = chunk_for(settings, expected, free())
     _keep(chunk, context)
     return chunk
+
+
+def kept_chunk(context: StageContext) -> int | None:
+    """The chunk that an interrupted run worked with."""
+    return context.checkpoint.load(KEPT, lambda path: int(json.loads(path.read_text(encoding="utf-8"))))
 
 
 @dataclass
@@ -50,11 +55,12 @@ class Chunks:
     denoiser: Denoiser
     frames: Frames
     context: StageContext
+    called: str = "denoising"
 
     def begin(self, done: int) -> None:
         """Show the progress of a denoising that has ``done`` ticks behind it."""
         counts = self.denoiser.chunks_at(self.frames, self.size, done)
-        self.context.progress.start("denoising", sum(counts))
+        self.context.progress.start(self.called, sum(counts))
         self.context.progress.advance(sum(counts[:done]))
 
     def halve(self, chunk: int, tick: int) -> int:

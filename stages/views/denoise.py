@@ -179,16 +179,16 @@ class Denoiser:
 
     def run(
         self, frames: Frames, noise: Tensor, chunk: int, advance: Callable[[], None], watched: Sequence[int] = (),
-        watched_steps: Sequence[int] = (),
+        watched_steps: Sequence[int] = (), start: Tensor | None = None,
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """Latents of all frames, (frames, 4, h, w), and clean estimates of the ``watched`` frames at ``watched_steps``.
 
-        ``noise`` is unit normal. After each tick everything is kept in the checkpoint, from which an interrupted run goes on
-        with the same bytes.
+        ``noise`` is unit normal; ``start`` are latents at the noise of the first step, where that is not all there is. After each tick
+        everything is kept in the checkpoint, from which an interrupted run goes on with the same bytes.
         """
         passes = self._passes(frames, chunk)
         strands = passes.strands
-        latents = noise * self.scheduler.init_noise_sigma
+        latents = noise * self.scheduler.init_noise_sigma if start is None else start.clone()
         if frames.given is not None:
             latents[: frames.given_count] = frames.given
         first, glimpses = 0, {}

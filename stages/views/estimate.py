@@ -91,7 +91,8 @@ def estimate(settings: ViewsSettings, painting: Painting, device: str, folder: P
     nets = [_config(path) for path in controlnets]
     maps = _chunk_tallies(settings, painting.views, unet, nets, h, w, tokens)
     copies, reach = 2 if settings.guidance_scale > 1 else 1, Reach.of(settings, painting.views)
-    decoded, tile = decoder_tally(vae, h, w), max(1, vae.get("sample_size", 512) // factor)
+    larger = settings.hires.scale if settings.hires else 1
+    decoded, tile = decoder_tally(vae, int(larger * h), int(larger * w)), max(1, vae.get("sample_size", 512) // factor)
     tiled = decoder_tally(vae, min(h, tile), min(w, tile))
     picture = painting.width * painting.height * vae["out_channels"]
     return Estimate(
@@ -139,11 +140,18 @@ def _worst(maps: Sequence[Tally], unet: Mapping[str, Any], cells: int, tokens: i
 
 
 def _evaluations(settings: ViewsSettings, views: int) -> float:
-    """Pictures that go through the UNet in the whole run."""
+    """Pictures that go through the UNet in the whole run; one of a second pass counts by its area."""
     copies = 2 if settings.guidance_scale > 1 else 1
-    leads = round(settings.lead * settings.steps) if views > 1 and settings.window != "none" and settings.keep is None else 0
-    worked_on = views if settings.keep is None else min(views, 4 * len(settings.redo))  # itself, the first, and one to either side
-    return copies * (worked_on * settings.steps + leads)
+    painted = views if settings.keep is None else min(views, len(settings.redo))
+    again = 0.0 if settings.hires is None else settings.hires.strength * (settings.hires.steps or settings.steps) * settings.hires.scale**2
+    return copies * (painted * (settings.steps + again) * Reach.of(settings, views).passes + _settled(settings, views))
+
+
+def _settled(settings: ViewsSettings, views: int) -> int:
+    """Frames that are finished while others are not, each evaluated once for what it is looked at as (passes.py)."""
+    if settings.keep is not None:
+        return min(views, 3 * len(settings.redo))  # the first, and one to either side
+    return int(settings.lead > 0 and views > 1 and settings.window != "none") + len(settings.references)
 
 
 def _speaking(controlnets: Sequence[ControlNetSettings], maps: Sequence[Tally]) -> float:

@@ -92,7 +92,8 @@ def _kept(settings: ViewsSettings, conditions: ConditionSet) -> dict[int, np.nda
             continue
         if camera.name not in views.names:
             raise StageError(f"views.keep: {settings.keep} holds no {camera.name}; expected the views of a run with the same rings")
-        if not _same(camera, views.cameras[views.names.index(camera.name)]):
+        there = views.cameras[views.names.index(camera.name)]
+        if not _same(camera, there.resized(camera.width, camera.height)):
             raise StageError(f"views.keep: {camera.name} in {settings.keep} looks from elsewhere; expected the views of a run with the same "
                              "rings, body and pose")
         try:

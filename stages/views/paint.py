@@ -15,8 +15,7 @@ from torch import Tensor
 from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.conditions import ConditionSet
-from stages.artifacts.images import contact_sheet, to_u8, write_png
-from stages.artifacts.thumbnails import thumbnails
+from stages.artifacts.images import write_png
 from stages.artifacts.views import ViewSet, write_view_cameras
 from stages.views.chunks import Chunks, choose_chunk
 from stages.views.control import ControlBranch
@@ -26,6 +25,7 @@ from stages.views.denoise import Denoiser, Frames
 from stages.views.estimate import Estimate, Painting, estimate
 from stages.views.free_memory import free_bytes
 from stages.views.given import Order, given_pictures, order_of, windows_with
+from stages.views.hires import SecondPass, finished_size, shrunk
 from stages.views.inversions import add_words
 from stages.views.ip_adapter import Look, look_at, picture_words
 from stages.views.lora import add_lora
@@ -33,6 +33,8 @@ from stages.views.measuring import measured
 from stages.views.networks import Networks, open_networks
 from stages.views.noise import frame_noise
 from stages.views.notices import picture_notices, text_notices
+from stages.views.pictures import decode, encode
+from stages.views.preview import watched_rows, watched_steps, write_preview
 from stages.views.prompts import cut_prompt, frame_negative, frame_prompt
 from stages.views.schedule import make_scheduler
 from stages.views.schemes import scheme_of
@@ -45,7 +47,6 @@ from stages.views.vocabulary import painted_texts, word_notices
 from third_party import models
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-GLIMPSE_STEPS = 6
 
 
 def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageContext) -> ViewSet:
@@ -54,7 +55,6 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     folder = models.locate(settings.model)
     for notice in [*text_notices(settings, folder), *picture_notices(settings)]:
         context.warn(notice)
-    given = given_pictures(settings, conditions)
     pictures = picture_words(settings.ip_adapter, context.device) if settings.ip_adapter else None  # first: its encoder is large, and is let go of
     networks = open_networks(
         folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device),
@@ -66,31 +66,40 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     if settings.freeu is not None:
         networks.unet.enable_freeu(**settings.freeu.model_dump())
     look = look_at(networks.unet, pictures, settings.ip_adapter) if pictures and settings.ip_adapter else None
+    finished = finished_size(settings, conditions, networks)
+    given = given_pictures(settings, finished)
     prompts = frame_prompts(settings, conditions, folder)
     order = frame_order(settings, conditions, given)
-    frames = _frames(settings, conditions, networks, prompts, order, given)
+    frames = _frames(settings, conditions, networks, prompts, order, shrunk(given, conditions))
     networks.let_go_of_text_encoder()
     denoiser = make_denoiser(settings, networks, conditions, order, context, look)
     _remember_conditions(settings, conditions, frames.names, denoiser.branches, context)
     noise = frame_noise(
         settings.seed, [places(conditions)[i] for i in order.frames], latent_shape(conditions, networks), settings.shared_noise
     )
-    watched, watched_steps = _watched(conditions, order, settings.steps)
+    watched = watched_rows(conditions, order)
     expected = expected_of(settings, conditions, context.device)
     free = partial(free_bytes, context.device)
     chunks = Chunks(choose_chunk(settings, expected, free, context), settings, denoiser, frames, context)
     denoiser.halve = chunks.halve
     chunks.begin(denoiser.ticks_done())
+    strips = {}
     with measured(expected, chunks.size, denoiser, context):
-        latents, glimpses = denoiser.run(frames, noise, chunks.size, context.progress.advance, watched, watched_steps)
-    _write_description(settings, conditions, prompts, chunks.size, denoiser, frames, context.out)
+        latents, strips["denoising"] = denoiser.run(frames, noise, chunks.size, context.progress.advance, watched, watched_steps(denoiser.steps))
+    if settings.hires is not None:
+        there = [given[i] for i in order.frames[: order.given]]
+        second = SecondPass.after(denoiser, frames, latents, there, settings, settings.hires, networks, finished)
+        _remember_conditions(settings, finished, frames.names, denoiser.branches, second.apart(context))
+        latents, strips["denoising_again"] = second.run(settings, chunks.size, context, watched)
+        del second
+    _write_description(settings, finished, prompts, chunks.size, denoiser, frames, context.out)
     del denoiser, chunks
     networks.keep_vae_only()
-    pictures = dict(zip(order.frames, latents, strict=True))
+    painted = dict(zip(order.frames, latents, strict=True))
     with networks.vae_at_work():
-        decode_in_memory(networks, expected, free, context, lambda: _write_pictures(pictures, conditions, networks, given, context))
+        decode_in_memory(networks, expected, free, context, lambda: _write_pictures(painted, finished, networks, given, context))
         views = ViewSet.open(context.out)
-        _write_preview(views, glimpses, networks, context.out / "preview")
+        write_preview(views, strips, networks, context.out / "preview")
     return views
 
 
@@ -176,24 +185,6 @@ def _correspondence(settings: ViewsSettings, conditions: ConditionSet, order: Or
     return Correspondence(conditions.body_posed, [conditions.cameras[i] for i in order.frames], h, w, settings.correspondence)
 
 
-def decode(networks: Networks, latents: Tensor) -> np.ndarray:
-    """(4, h, w) latents -> (H, W, 3) uint8 sRGB picture."""
-    config = networks.vae.config
-    scaled = latents[None].to(networks.vae.device, networks.vae.dtype) / config.scaling_factor + (config.shift_factor or 0.0)
-    with torch.inference_mode():
-        picture = networks.vae.decode(scaled).sample[0]
-    return to_u8((picture.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
-
-
-def encode(networks: Networks, picture: np.ndarray) -> Tensor:
-    """(H, W, 3) uint8 sRGB picture -> (4, h, w) latents, float32 on the CPU: what ``decode`` undoes."""
-    config = networks.vae.config
-    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].to(networks.vae.device, networks.vae.dtype) / 127.5 - 1
-    with torch.inference_mode():
-        latents = networks.vae.encode(pixels).latent_dist.mode()[0].float().cpu()
-    return (latents - (config.shift_factor or 0.0)) * config.scaling_factor
-
-
 def _frames(
     settings: ViewsSettings, conditions: ConditionSet, networks: Networks, prompts: Sequence[str], order: Order, given: Mapping[int, np.ndarray]
 ) -> Frames:
@@ -225,20 +216,6 @@ def _remember_conditions(
             )
 
 
-def _watched(conditions: ConditionSet, order: Order, steps: int) -> tuple[list[int], list[int]]:
-    """Rows and steps for the strip that shows the denoising: each ring's front, the body's side and back, as far as they are worked on.
-
-    A view that is painted by itself, as for a first impression, has none: the strip would take more decoding than the picture.
-    """
-    if len(order.frames) == 1:
-        return [], []
-    frames = []
-    for members in conditions.rings.values():
-        frames += [members[0]] if frames else [members[i * len(members) // 4] for i in range(3)]
-    count = min(GLIMPSE_STEPS, steps)
-    return [order.frames.index(i) for i in dict.fromkeys(frames) if i in order.frames], sorted({round(i * (steps - 1) / max(1, count - 1)) for i in range(count)})
-
-
 def _write_pictures(
     latents: Mapping[int, Tensor], conditions: ConditionSet, networks: Networks, given: Mapping[int, np.ndarray], context: StageContext
 ) -> None:
@@ -260,7 +237,7 @@ def _write_description(
         "model": settings.model, "vae": settings.vae, "scheduler": settings.scheduler, "steps": settings.steps, "seed": settings.seed,
         "guidance_scale": settings.guidance_scale, "window": settings.window, "lead_steps": denoiser.lead, "temperature": settings.temperature, "surface_sync": settings.surface_sync,
         "correspondence": settings.correspondence,
-        "chunk": chunk,
+        "chunk": chunk, **({"hires": settings.hires.model_dump()} if settings.hires else {}),
         "references": [path.name for path in (settings.reference, *(r.file for r in settings.references)) if path],
         "looked_at": [path.name for path in settings.ip_adapter.pictures] if settings.ip_adapter else [],
         "painted_again": list(settings.redo),
@@ -270,13 +247,3 @@ def _write_description(
         "negative_prompts": {camera.name: frame_negative(settings, camera.azimuth_deg) for camera in conditions.cameras},
     }
     (out / "views.json").write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _write_preview(views: ViewSet, glimpses: dict[int, Tensor], networks: Networks, preview: Path) -> None:
-    write_png(preview / "contact_sheet.png", contact_sheet(thumbnails(map(views.image, views.names), len(views.names)), 8, views.names))
-    if glimpses:
-        steps = sorted(glimpses)
-        count = len(steps) * len(glimpses[steps[0]])
-        pictures = (decode(networks, glimpses[step][row]) for row in range(count // len(steps)) for step in steps)
-        labels = [f"step {step + 1}" for step in steps] * (count // len(steps))
-        write_png(preview / "denoising.png", contact_sheet(thumbnails(pictures, count), len(steps), labels))

@@ -152,6 +152,20 @@ class IPAdapterSettings(BaseModel):
         return self
 
 
+class HiresSettings(BaseModel):
+    """A second pass at a higher resolution: the views are enlarged, drowned in noise in part, and painted once more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: float = Field(1.5, gt=1, le=4, description="How much larger the views get, each way; rounded to what the model needs.")
+    strength: float = Field(
+        0.3, gt=0, le=1,
+        description="Share of the steps that are taken again: little keeps the first pass as it is, 1 keeps nothing of it. The embedded model, "
+        "which learnt at one size, spoils faces from 0.4 on.",
+    )
+    steps: int | None = Field(None, ge=1, le=1000, description="Steps of the whole denoising that `strength` is a share of; null is as many as in the first pass.")
+
+
 class ViewsSettings(BaseModel):
     """How the pictures of the character are painted, or where finished ones lie."""
 
@@ -231,6 +245,7 @@ class ViewsSettings(BaseModel):
         description="With `redo`: the views of an earlier run (a copy of its `stages/views`) that stay as they are, but for those named there.",
     )
     redo: tuple[str, ...] = Field((), description="Views to paint again, with this `seed`, by name (`body_07`); they look at those that stay.")
+    hires: HiresSettings | None = Field(None, description="A second pass at a higher resolution; null is off.")
     controlnet_window: bool = Field(False, description="The ControlNets' self-attention sees the window too.")
     shared_noise: float = Field(
         0.0, ge=0, le=1, description="Share (of the variance) of the starting noise that all frames have in common."

@@ -67,6 +67,16 @@ def test_own_alpha_is_believed(tmp_path: Path) -> None:
     assert np.array_equal(masked.image("body_02"), given.image("body_02"))
 
 
+def test_bodies_may_be_smaller_than_pictures(tmp_path: Path) -> None:
+    """As views are that were painted again at a higher resolution."""
+    given, bodies = views(tmp_path / "views")
+    plain = run_stage(STAGE, MasksSettings(), MasksInputs(given, bodies), tmp_path / "plain")
+    bodies._masks = {name: mask[1::2, 1::2] for name, mask in bodies._masks.items()}
+    masked = run_stage(STAGE, MasksSettings(), MasksInputs(given, bodies), tmp_path / "masks")
+    assert masked.names == plain.names and masked.image("body_00").shape == (HEIGHT, WIDTH, 4)
+    assert np.abs(masked.image("body_00")[..., 3] - plain.image("body_00")[..., 3]).mean() < 0.005
+
+
 def without_alpha(given: ViewSet, names: list[str], opaque: bool) -> None:
     for name in names:
         path = given.folder / "images" / f"{name}.png"
