@@ -26,10 +26,13 @@ from scripts.train.rounds import Round
 from scripts.train.scenes import Scene, draw_scenes, normalised, plain_scene
 from scripts.train.shards import open_shards
 from scripts.train.things import all_words, box_of, words_for
+from third_party.grounded_sam import word_spans
 
 SHORT_SIDE, LONG_SIDE = 96, 128
 BATCH = 8
 PEAK_RATE = 4e-4
+STRIDES = (8, 16, 32)  # of the feature maps
+PLACES = 20.0  # weight of what places know, which is a mean over places where transformers sums
 PRIOR_LOGIT = -3.0
 LARGER = 1.8  # logit by which a first box exceeds the anchors of two-stage detectors, which are small
 MOST_WORDS = 14  # asked for at once
@@ -87,7 +90,10 @@ def _prepare(net: GroundingDinoForObjectDetection) -> None:
 
 
 def loss_of(net: GroundingDinoForObjectDetection, given: dict[str, Tensor | list]) -> Tensor:
-    """Transformers' loss, and the same for the proposals of the first stage, whose boxes get no gradient from it."""
+    """Transformers' loss; the same for the proposals of the first stage, whose boxes get no gradient from it; and whether each place of the
+    feature maps knows the things that cover it, without which words are told apart late."""
+    given = dict(given)
+    where = given.pop("where")
     out = net(**given)
     alone = copy.copy(net.config)
     alone.two_stage = alone.auxiliary_loss = False
@@ -95,7 +101,9 @@ def loss_of(net: GroundingDinoForObjectDetection, given: dict[str, Tensor | list
         out.enc_outputs_class, given["labels"], net.device, out.enc_outputs_coord_logits.sigmoid(), alone,
         build_label_maps(out.logits, given["input_ids"]), build_text_mask(out.enc_outputs_class, given["attention_mask"]),
     )[0]
-    return out.loss + first
+    seen = given["attention_mask"].bool()[:, None].expand_as(where)
+    places = F.binary_cross_entropy_with_logits(out.enc_outputs_class[..., : where.shape[2]][seen], where[seen])
+    return out.loss + first + PLACES * places
 
 
 def asked(scene: Scene, rng: np.random.Generator) -> tuple[list[str], dict[str, str]]:
@@ -125,7 +133,23 @@ def inputs_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]],
         boxes = np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], 1)
         labels.append({"class_labels": torch.tensor([words.index(w) for w in meant]), "boxes": torch.from_numpy(boxes.astype(np.float32))})
     texts = [". ".join(words) + "." for words, _ in asks]
-    return {**reader(texts, padding=True, return_tensors="pt"), "pixel_values": pictures, "labels": labels}
+    given = {**reader(texts, padding=True, return_tensors="pt"), "pixel_values": pictures, "labels": labels}
+    return given | {"where": where_of(scenes, asks, given["input_ids"])}
+
+
+def where_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]], tokens: Tensor) -> Tensor:
+    """(N, places, tokens) in [0, 1]: how much of each place of the three feature maps, one after another, the thing covers that a token
+    belongs to the word of."""
+    height, width = (LONG_SIDE, SHORT_SIDE)
+    sizes = [(height // stride, width // stride) for stride in STRIDES]
+    where = torch.zeros(len(scenes), sum(h * w for h, w in sizes), tokens.shape[1])
+    for i, (scene, (words, meant)) in enumerate(zip(scenes, asks, strict=True)):
+        spans = word_spans(tokens[i].tolist(), SPECIAL_IDS["."])
+        for word, thing in meant.items():
+            mask = torch.from_numpy(scene.things[thing].astype(np.float32))[None, None]
+            cover = torch.cat([F.adaptive_avg_pool2d(mask, size).flatten() for size in sizes])
+            where[i][:, spans[words.index(word)]] = cover[:, None]
+    return where
 
 
 @torch.no_grad()
@@ -137,7 +161,7 @@ def accuracy(net: GroundingDinoForObjectDetection, reader: BertTokenizer, scenes
     for scene in scenes:
         words, meant = asked(scene, rng)
         given = inputs_of([scene], [(words, meant)], reader)
-        labels = given.pop("labels")[0]
+        labels, _ = given.pop("labels")[0], given.pop("where")
         out = net(**given)
         score = _word_scores(out.logits[0].sigmoid(), given["input_ids"][0])
         for i, word in enumerate(words):
@@ -153,14 +177,7 @@ def accuracy(net: GroundingDinoForObjectDetection, reader: BertTokenizer, scenes
 
 def _word_scores(scores: Tensor, tokens: Tensor) -> Tensor:
     """Scores of tokens (queries, tokens) -> (queries, words): the best token of each word between full stops."""
-    columns, current = [], []
-    for i, token in enumerate(tokens.tolist()):
-        if token == SPECIAL_IDS["."]:
-            columns.append(scores[:, current].amax(1))
-            current = []
-        elif token not in SPECIAL_IDS.values():
-            current.append(i)
-    return torch.stack(columns, 1)
+    return torch.stack([scores[:, span].amax(1) for span in word_spans(tokens.tolist(), SPECIAL_IDS["."])], 1)
 
 
 def _overlap(a: Tensor, b: Tensor) -> float:

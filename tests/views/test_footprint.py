@@ -19,7 +19,7 @@ from stages.views.control import BranchInput, ControlBranch
 from stages.views.denoise import Denoiser, Frames
 from stages.views.estimate import Estimate, Painting, estimate
 from stages.views.footprint import Tally, controlnet_tally, decoder_tally, unet_tally
-from stages.views.settings import ControlNetSettings, ViewsSettings
+from stages.views.settings import ControlNetSettings, HiresSettings, ViewsSettings
 from stages.views.windows import plan_chunks, ring_windows
 from tests.views.headers import write_headers
 from tests.views.tracked import peak_bytes
@@ -96,11 +96,13 @@ def chunks_peak(folder: Path, work: Path, branches: int, chunk: int, h: int, w: 
     frames = Frames([str(i) for i in rows], ring_windows([count]), texts, [0] * count, [1] * count)
     latents, times = torch.empty(count, given["in_channels"], h, w, device="meta"), torch.ones(count, dtype=torch.int64)
 
+    painter._pictures = lambda speaking, *_: [  # what would be recalled from the disk
+        BranchInput(b, torch.empty(2 * chunk, given["block_out_channels"][0], h, w, device="meta")) for b in speaking
+    ]
+
     def work_off() -> None:
         for plan in plan_chunks(frames.windows, chunk):
-            painter._windows[0].begin(plan)
-            inputs = [BranchInput(b, torch.empty(2 * chunk, given["block_out_channels"][0], h, w, device="meta")) for b in painter.branches]
-            painter._chunk(frames, plan, latents, times, inputs)
+            painter._chunk(frames, plan, latents, times, [0] * count, painter.branches)
 
     return peak_bytes(work_off)
 
@@ -140,8 +142,15 @@ def test_the_peak_does_not_grow_with_the_views_but_with_full_windows_it_does(sd1
 def test_time_follows_views_steps_and_the_steps_in_which_controlnets_speak(sd15: Path) -> None:
     whole = at_full_size(sd15)
     assert whole.evaluations == 2 * 32 * 25 and at_full_size(sd15, guidance_scale=1.0).evaluations == 32 * 25
-    assert at_full_size(sd15, lead=0.4).evaluations == 2 * (32 * 25 + 10)
-    assert at_full_size(sd15, keep=sd15, redo=("body_03",)).evaluations == 2 * 4 * 25
+    assert at_full_size(sd15, lead=0.4).evaluations == 2 * (32 * 25 + 1)
+    assert at_full_size(sd15, keep=sd15, redo=("body_03",)).evaluations == 2 * (25 + 3)
+    joint = at_full_size(sd15, window="joint")
+    assert joint.evaluations == 2 * 25 * (1 + 2 + 30 * 3) and joint.together == 3
+    keys = at_full_size(sd15, window="keyframes")
+    assert keys.together == 7 and keys.peak(1) == keys.peak(7) > whole.peak(1)
+    assert at_full_size(sd15, window="full").peak(1) == at_full_size(sd15, window="full").peak(32)
+    again = at_full_size(sd15, hires=HiresSettings(scale=2.0, strength=0.4))
+    assert again.evaluations == 2 * 32 * (25 + 4 * 10) and again.decode > 3 * whole.decode
     halves = tuple(control.model_copy(update={"end": 0.5}) for control in controls(3))
     bare = at_full_size(sd15, controlnets=()).evaluation_flops
     assert at_full_size(sd15, controlnets=halves).evaluation_flops - bare == pytest.approx((whole.evaluation_flops - bare) / 2)
