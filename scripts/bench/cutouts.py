@@ -1,6 +1,6 @@
 """How well figures and their parts are cut out of true pictures, by the silhouette and by GroundingDINO with SAM.
 
-    python -m scripts.bench.cutouts --characters 12 --json docs/benchmarks/cutouts.json
+    python -m scripts.bench.cutouts --models runs/cutters --characters 12 --json docs/benchmarks/cutouts.json
 
 Characters of held-out colour combinations, six views of the body and two of the head each, on white and (for those who need no white) on
 coloured backgrounds. Per thing: mean overlap (IoU) with the truth over the pictures that show it, a thing that was not found counting 0; for the
@@ -31,7 +31,6 @@ from stages.conditions.software import draw, vertex_normals
 from stages.masks.matting import figure
 from stages.masks.parts import composed
 from third_party.grounded_sam import GroundedSamModel, load
-from third_party.models import EMBEDDED
 
 VIEWS = [*(View("body", a) for a in (0.0, 45.0, 90.0, 180.0, 240.0, 315.0)), View("head", 0.0), View("head", 135.0)]
 THRESHOLD = 0.3
@@ -116,7 +115,7 @@ def measure(folder: Path, characters: int) -> dict:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=Path, default=EMBEDDED)
+    parser.add_argument("--models", type=Path, required=True, help="a folder with grounding_dino/ and sam/")
     parser.add_argument("--characters", type=int, default=12)
     parser.add_argument("--json", type=Path)
     o = parser.parse_args()

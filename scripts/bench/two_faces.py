@@ -1,9 +1,9 @@
 """How often does a view of the back show a face?
 
-    python -m scripts.bench.two_faces --characters 50 --work runs/backs --json docs/benchmarks/two_faces.json
+    python -m scripts.bench.two_faces --models runs/cutters --characters 50 --work runs/backs --json docs/benchmarks/two_faces.json
 
-Held-out characters are painted as a run paints them: the front, and six views from behind, at 120 to 240 degrees. GroundingDINO, the embedded
-one, is asked for "face" in each. What it finds in true renders of these characters from the same sides stands beside it: what it misses at the
+Held-out characters are painted as a run paints them: the front, and six views from behind, at 120 to 240 degrees. A GroundingDINO (``--models``
+holds ``grounding_dino/`` and ``sam/``) is asked for "face" in each. What it finds in true renders of these characters from the same sides stands beside it: what it misses at the
 front, and what it takes for a face at the back, is its own. Painted pictures are kept in ``--work``, where an interrupted run goes on.
 
 The bound is one-sided, 95 % (Clopper and Pearson 1934).
@@ -31,7 +31,6 @@ from stages.artifacts.thumbnails import thumbnails
 from stages.artifacts.views import ViewSet
 from stages.conditions.body import load_base_body
 from third_party.grounded_sam import GroundedSamModel, load
-from third_party.models import EMBEDDED
 
 RING = 24
 BEHIND_DEG = (120.0, 150.0, 165.0, 180.0, 210.0, 240.0)
@@ -74,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--characters", type=int, default=50)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--models", type=Path, default=EMBEDDED)
+    parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path, help="where the back views that look most like faces are shown")
     o = parser.parse_args()

@@ -1,6 +1,6 @@
-"""Put the trained GroundingDINO and SAM where the embedded profile finds them.
+"""Put the trained GroundingDINO and SAM into one folder, as benchmarks and settings name them.
 
-    python -m scripts.train.ship_cutters --detector runs/detector --segmenter runs/segmenter --out third_party/embedded
+    python -m scripts.train.ship_cutters --detector runs/detector --segmenter runs/segmenter --out runs/cutters
 """
 
 from __future__ import annotations
