@@ -56,15 +56,7 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     for notice in [*text_notices(settings, folder), *picture_notices(settings)]:
         context.warn(notice)
     pictures = picture_words(settings.ip_adapter, context.device) if settings.ip_adapter else None  # first: its encoder is large, and is let go of
-    networks = open_networks(
-        folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device),
-        vae_in(models.locate(settings.vae)) if settings.vae else None,
-    )
-    for lora in settings.loras:
-        layers = add_lora({"unet": networks.unet, "text_encoder": networks.text_encoder}, lora.file, lora.weight)
-        context.log.info("%s: %d layers, weight %g", lora.file.name, layers, lora.weight)
-    if settings.freeu is not None:
-        networks.unet.enable_freeu(**settings.freeu.model_dump())
+    networks = _opened(settings, folder, context)
     look = look_at(networks.unet, pictures, settings.ip_adapter) if pictures and settings.ip_adapter else None
     finished = finished_size(settings, conditions, networks)
     given = given_pictures(settings, finished)
@@ -83,9 +75,9 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
     chunks = Chunks(choose_chunk(settings, expected, free, context), settings, denoiser, frames, context)
     denoiser.halve = chunks.halve
     chunks.begin(denoiser.ticks_done())
-    strips = {}
     with measured(expected, chunks.size, denoiser, context):
-        latents, strips["denoising"] = denoiser.run(frames, noise, chunks.size, context.progress.advance, watched, watched_steps(denoiser.steps))
+        latents, glimpses = denoiser.run(frames, noise, chunks.size, context.progress.advance, watched, watched_steps(denoiser.steps))
+    strips = {"denoising": glimpses}
     if settings.hires is not None:
         there = [given[i] for i in order.frames[: order.given]]
         second = SecondPass.after(denoiser, frames, latents, there, settings, settings.hires, networks, finished)
@@ -101,6 +93,20 @@ def paint(settings: ViewsSettings, conditions: ConditionSet, context: StageConte
         views = ViewSet.open(context.out)
         write_preview(views, strips, networks, context.out / "preview")
     return views
+
+
+def _opened(settings: ViewsSettings, folder: Path, context: StageContext) -> Networks:
+    """The networks with what the settings add to them: another VAE, LoRAs, FreeU."""
+    networks = open_networks(
+        folder, [models.locate(c.model) for c in settings.controlnets], context.device, number_format(settings, context.device),
+        vae_in(models.locate(settings.vae)) if settings.vae else None,
+    )
+    for lora in settings.loras:
+        layers = add_lora({"unet": networks.unet, "text_encoder": networks.text_encoder}, lora.file, lora.weight)
+        context.log.info("%s: %d layers, weight %g", lora.file.name, layers, lora.weight)
+    if settings.freeu is not None:
+        networks.unet.enable_freeu(**settings.freeu.model_dump())
+    return networks
 
 
 def expected_of(settings: ViewsSettings, conditions: ConditionSet, device: str) -> Estimate:
