@@ -8,7 +8,6 @@ asked for, by one of their words each, and some that are not in it; a thing is o
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import math
@@ -21,8 +20,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, GroundingDinoImageProcessorPil, SwinConfig
 from transformers.models.grounding_dino.modeling_grounding_dino import build_label_maps, build_text_mask
 
-from pipeline.memory import keep_freed
-from scripts.train.rounds import Round
+from scripts.train.rounds import Round, command
 from scripts.train.scenes import Scene, draw_scenes, normalised, plain_scene
 from scripts.train.shards import open_shards
 from scripts.train.things import all_words, box_of, words_for
@@ -48,7 +46,7 @@ def tokenizer() -> BertTokenizer:
 
 
 def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
-    """About 1.3 M parameters; sees a picture of 288 x 384 at a third of its size. The usual spread of initial weights, 0.02, is for widths
+    """About 1.9 M parameters; sees a picture of 288 x 384 at a third of its size. The usual spread of initial weights, 0.02, is for widths
     of 768; at 64 all words would look alike."""
     config = GroundingDinoConfig(
         backbone_config=SwinConfig(
@@ -140,8 +138,7 @@ def inputs_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]],
 def where_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]], tokens: Tensor) -> Tensor:
     """(N, places, tokens) in [0, 1]: how much of each place of the three feature maps, one after another, the thing covers that a token
     belongs to the word of."""
-    height, width = (LONG_SIDE, SHORT_SIDE)
-    sizes = [(height // stride, width // stride) for stride in STRIDES]
+    sizes = [(LONG_SIDE // stride, SHORT_SIDE // stride) for stride in STRIDES]
     where = torch.zeros(len(scenes), sum(h * w for h, w in sizes), tokens.shape[1])
     for i, (scene, (words, meant)) in enumerate(zip(scenes, asks, strict=True)):
         spans = word_spans(tokens[i].tolist(), SPECIAL_IDS["."])
@@ -154,7 +151,7 @@ def where_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]], 
 
 @torch.no_grad()
 def accuracy(net: GroundingDinoForObjectDetection, reader: BertTokenizer, scenes: list[Scene], rng: np.random.Generator) -> dict[str, float]:
-    """Of the things asked for by one word at a time: the share whose best box overlaps the true one by half or more, the mean overlap; and the
+    """Of the things asked for, together with absent ones: the share whose word's best box overlaps the true one by half or more, the mean overlap; and the
     share of words for absent things that find nothing (score below 0.3)."""
     net.eval()
     overlaps, quiet, total = [], 0, 0
@@ -202,7 +199,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
         if trained.step % 500 == 0:
             shards = open_shards(data)
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * min(1.0, (trained.step + 1) / 60) * max(0.02, 0.5 * (1 + math.cos(math.pi * trained.share)))
+            group["lr"] = trained.rate(PEAK_RATE)
         scenes = draw_scenes(shards[1:], BATCH, rng, half=True)
         loss = loss_of(net, inputs_of(scenes, [asked(s, rng) for s in scenes], reader))
         optimizer.zero_grad(set_to_none=True)
@@ -218,12 +215,4 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--threads", type=int, default=2)
-    o = parser.parse_args()
-    keep_freed()
-    torch.set_num_threads(o.threads)
-    train(o.data, o.out, o.minutes)
+    command(__doc__, train, 40)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors.torch import load_model, save_model
 from torch import nn
 
+from pipeline.memory import keep_freed
+
 SAVE_EVERY_S = 120.0
+WARM_UP = 60  # steps
+LEAST_RATE = 0.02  # of the peak
 WEIGHTS, STATE = "round.safetensors", "round.json"
 
 
@@ -23,7 +30,7 @@ class Round:
         self.state = {"done_s": 0.0, "pictures": 0, "curve": []}
         if (folder / STATE).exists():
             self.state = json.loads((folder / STATE).read_text())
-            net.load_state_dict(load_file(folder / WEIGHTS), strict=False)  # names that share a tensor are written once
+            load_model(net, folder / WEIGHTS)
         self._before, self._began = self.state["done_s"], time.monotonic()
         self._saved, self._losses = self._began, []
 
@@ -31,6 +38,10 @@ class Round:
     def share(self) -> float:
         """How much of the time is gone, in [0, ...)."""
         return (self._before + time.monotonic() - self._began) / (60 * self.minutes)
+
+    def rate(self, peak: float) -> float:
+        """The learning rate of the next step: up to ``peak``, and down by a cosine."""
+        return peak * min(1.0, (self.step + 1) / WARM_UP) * max(LEAST_RATE, 0.5 * (1 + math.cos(math.pi * self.share)))
 
     @property
     def pictures(self) -> int:
@@ -59,13 +70,19 @@ class Round:
         rounded = {name: round(value, 4) for name, value in {"loss": loss, **figures}.items()}
         self.state["curve"].append({"s": round(self.state["done_s"]), "pictures": self.pictures} | rounded)
         print(json.dumps(self.state["curve"][-1]), flush=True)
-        named = {name: tensor.contiguous() for name, tensor in _once(self.net.state_dict()).items()}
-        save_file(named, self.folder / "saving.tmp")
+        save_model(self.net, str(self.folder / "saving.tmp"))
         (self.folder / "saving.tmp").replace(self.folder / WEIGHTS)
         (self.folder / STATE).write_text(json.dumps(self.state) + "\n")
 
 
-def _once(tensors: Mapping[str, object]) -> dict:
-    """Tensors that share memory under one name alone, as safetensors asks."""
-    seen: set[int] = set()
-    return {name: t for name, t in tensors.items() if not (t.data_ptr() in seen or seen.add(t.data_ptr()))}
+def command(description: str | None, train: Callable[[Path, Path, float], None], minutes: float) -> None:
+    """The command line of a training: ``train(data, out, minutes)``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--threads", type=int, default=2)
+    o = parser.parse_args()
+    keep_freed()
+    torch.set_num_threads(o.threads)
+    train(o.data, o.out, o.minutes)

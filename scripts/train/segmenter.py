@@ -8,9 +8,7 @@ the squared error of the quality that the network gives each.
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import SamConfig, SamImageProcessorPil, SamModel
 
-from pipeline.memory import keep_freed
-from scripts.train.rounds import Round
+from scripts.train.rounds import Round, command
 from scripts.train.scenes import Scene, draw_scenes, normalised, plain_scene
 from scripts.train.shards import open_shards
 from scripts.train.things import box_of
@@ -35,7 +32,7 @@ BOUNDARY_PX = 2
 
 
 def segmenter() -> SamModel:
-    """About 1.5 M parameters; pictures are at most SIDE long, masks half as fine."""
+    """About 0.9 M parameters; pictures are at most SIDE long, masks half as fine."""
     return SamModel(
         SamConfig(
             vision_config={"hidden_size": WIDTH, "num_hidden_layers": 5, "num_attention_heads": 4, "image_size": SIDE, "patch_size": PATCH,
@@ -137,7 +134,7 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
         if trained.step % 500 == 0:
             shards = open_shards(data)
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * min(1.0, (trained.step + 1) / 60) * max(0.02, 0.5 * (1 + math.cos(math.pi * trained.share)))
+            group["lr"] = trained.rate(PEAK_RATE)
         loss = step_loss(net, draw_scenes(shards[1:], BATCH, rng), rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -154,12 +151,4 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=50)
-    parser.add_argument("--threads", type=int, default=2)
-    o = parser.parse_args()
-    keep_freed()
-    torch.set_num_threads(o.threads)
-    train(o.data, o.out, o.minutes)
+    command(__doc__, train, 50)

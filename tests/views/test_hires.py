@@ -24,6 +24,7 @@ from stages.views.denoise import Denoiser
 from stages.views.hires import Enlarged, SecondPass, drowned, last_steps
 from stages.views.noise import frame_noise
 from stages.views.settings import HiresSettings, ViewsSettings
+from tests.views.killing import Killed, die_at
 from tests.views.test_as_diffusers import SCHEDULERS
 from tests.views.test_given import differs, drawing
 from tests.views.tiny import write_conditions
@@ -135,18 +136,7 @@ def test_a_killed_run_ends_in_the_same_bytes(
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
     undisturbed = payload()
 
-    class Killed(Exception):
-        pass
-
-    calls, chunk_of = [], Denoiser._chunk
-
-    def deadly(self: Denoiser, *arguments: object) -> torch.Tensor:
-        calls.append(1)
-        if len(calls) in kills:
-            raise Killed
-        return chunk_of(self, *arguments)
-
-    monkeypatch.setattr(Denoiser, "_chunk", deadly)
+    calls = die_at(kills, monkeypatch)
     for _ in kills:
         with pytest.raises(Killed):
             run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")

@@ -26,6 +26,7 @@ from stages.views.noise import frame_noise
 from stages.views.paint import _frames, frame_order, frame_prompts, latent_shape, make_denoiser, places
 from stages.views.schedule import cooled, make_scheduler
 from stages.views.settings import ControlNetSettings, ViewsSettings
+from tests.views.killing import Killed, die_at
 from tests.views.tiny import write_conditions
 from third_party import models
 
@@ -212,18 +213,7 @@ def test_a_killed_run_ends_in_the_same_bytes(
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
     undisturbed = payload()
 
-    class Killed(Exception):
-        pass
-
-    calls, chunk_of = [], Denoiser._chunk
-
-    def deadly(self: Denoiser, *arguments: object) -> torch.Tensor:
-        calls.append(1)
-        if len(calls) in kills:
-            raise Killed
-        return chunk_of(self, *arguments)
-
-    monkeypatch.setattr(Denoiser, "_chunk", deadly)
+    calls = die_at(kills, monkeypatch)
     for _ in range(2):
         with pytest.raises(Killed):
             run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")

@@ -11,12 +11,12 @@ import pytest
 from pipeline.runner import run_stage as run_stage_with
 from stages.artifacts.conditions import ConditionSet
 from stages.views import STAGE, ViewsInputs
-from stages.views.denoise import Denoiser
 from stages.views.passes import Passes
 from stages.views.schedule import make_scheduler
 from stages.views.settings import ViewsSettings
 from stages.views.strands import make_strands
 from stages.views.windows import Windows, full_windows, ring_windows
+from tests.views.killing import Killed, die_at
 from tests.views.test_paint import sample
 from tests.views.test_reference_picture import drawing
 
@@ -65,16 +65,9 @@ def test_a_reference_is_looked_at_in_every_scheme_and_a_killed_run_ends_in_the_s
     without = run_stage(STAGE, settings(lead=0.5, window=window, steps=3), ViewsInputs(conditions), tmp_path / "without")
     views = run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
     assert any((views.image(name) != without.image(name)).any() for name in views.names if name != "body_02")
-    undisturbed, calls, chunk_of = payload(), [], Denoiser._chunk
-
-    def deadly(self: Denoiser, *arguments: object) -> object:
-        calls.append(1)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return chunk_of(self, *arguments)
-
-    monkeypatch.setattr(Denoiser, "_chunk", deadly)
-    with pytest.raises(KeyboardInterrupt):
+    undisturbed = payload()
+    die_at([5], monkeypatch)
+    with pytest.raises(Killed):
         run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
     assert payload() == undisturbed

@@ -15,9 +15,9 @@ from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import write_png
 from stages.artifacts.views import ViewSet
 from stages.views import STAGE, ViewsInputs
-from stages.views.denoise import Denoiser
 from stages.views.reference import framed, open_reference
 from stages.views.settings import ViewsSettings
+from tests.views.killing import Killed, die_at
 
 Build = Callable[..., ViewsSettings]
 run_stage = partial(run_stage_with, threads=1)
@@ -52,16 +52,8 @@ def test_killed_it_goes_on_to_the_same_bytes(
     chosen = settings(reference=drawing(tmp_path / "drawing.png", 0), lead=lead, chunk=4)
     payload = lambda: {p.name: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}  # noqa: E731
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out")
-    undisturbed, calls, chunk_of = payload(), [], Denoiser._chunk
-
-    def deadly(self: Denoiser, *arguments: object) -> object:
-        calls.append(1)
-        if len(calls) == 6:
-            raise KeyboardInterrupt
-        return chunk_of(self, *arguments)
-
-    monkeypatch.setattr(Denoiser, "_chunk", deadly)
-    with pytest.raises(KeyboardInterrupt):
+    undisturbed, calls = payload(), die_at([6], monkeypatch)
+    with pytest.raises(Killed):
         run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
     run_stage(STAGE, chosen, ViewsInputs(conditions), tmp_path / "out", work_dir=tmp_path / "work")
     assert len(calls) == (1 + 4 * 2 + 1 + 1 if lead else 4 * 2 + 2) and payload() == undisturbed  # a clean one goes through once in each life
