@@ -8,7 +8,6 @@ asked for, by one of their words each, and some that are not in it; a thing is o
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from pathlib import Path
@@ -18,6 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, GroundingDinoImageProcessorPil, SwinConfig
+from transformers.image_transforms import center_to_corners_format
+from transformers.loss.loss_for_object_detection import generalized_box_iou
+from transformers.loss.loss_grounding_dino import sigmoid_focal_loss
 from transformers.models.grounding_dino.modeling_grounding_dino import build_label_maps, build_text_mask
 
 from scripts.train.rounds import Round, command
@@ -30,9 +32,12 @@ SHORT_SIDE, LONG_SIDE = 96, 128
 BATCH = 8
 PEAK_RATE = 4e-4
 STRIDES = (8, 16, 32)  # of the feature maps
-PLACES = 20.0  # weight of what places know, which is a mean over places where transformers sums
+NEAREST = 3  # places, those nearest to a thing's middle, that are to know it and its box
 PRIOR_LOGIT = -3.0
-LARGER = 1.8  # logit by which a first box exceeds the anchors of two-stage detectors, which are small
+LARGER = 0.8  # logit by which a first box exceeds the anchors of two-stage detectors, which are small
+LOUDER = 2.5  # by which a query hears more of the picture than of what it was before
+TEXT_MIXING = 0.15  # what layers of text add to the words, as a share of what they would
+LOSS_WEIGHTS = {"loss_ce": 2.0, "loss_bbox": 5.0, "loss_giou": 2.0}  # as transformers has them
 MOST_WORDS = 14  # asked for at once
 SPECIAL_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}  # what transformers' code counts on
 
@@ -57,7 +62,7 @@ def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
             vocab_size=vocabulary, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=128, max_position_embeddings=80,
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.1,
         ),
-        d_model=64, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=128, decoder_ffn_dim=128, num_queries=16, encoder_attention_heads=4,
+        d_model=64, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=128, decoder_ffn_dim=128, num_queries=32, encoder_attention_heads=4,
         decoder_attention_heads=4, num_feature_levels=3, max_text_len=64, auxiliary_loss=True, dropout=0.0, fusion_droppath=0.0, init_std=0.08,
     )  # fmt: skip
     net = GroundingDinoForObjectDetection(config)
@@ -67,41 +72,67 @@ def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
 
 @torch.no_grad()
 def _prepare(net: GroundingDinoForObjectDetection) -> None:
-    """Begin with scores of about 0.05 (Lin et al. 2017, "Focal Loss", 4.1) and with boxes as large as things are.
+    """Begin with scores of about 0.05 (Lin et al. 2017, "Focal Loss", 4.1), with boxes about as large as things are, with queries that are what the picture shows
+    at their places, and with words that are told apart.
 
-    A score is a product of features of picture and text; both begin apart along one direction. What words are told from one another by stays as it
-    was drawn: left to train, texts shrink to what all words have in common before pictures have learnt to point at one of them.
+    A score is a product of features of picture and text; both begin apart along one direction. Layers of text that were drawn at random would leave
+    every word with nearly the same features (cosines of 0.83 to 0.96), and those of one word would change with its neighbours: so they add little,
+    places in the sentence add nothing, and all of it stays as it was drawn. What a picture learns is to point at fixed directions, one a word.
     """
     core = net.model
     apart = F.normalize(torch.randn(net.config.d_model), dim=0) * math.sqrt(-PRIOR_LOGIT)
     for norm, scale, shift in (
-        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 0.2, apart), (core.enc_output_norm, 1.0, -apart),
-        (core.decoder.layer_norm, 1.0, -apart),
+        (core.encoder.layers[-1].text_enhancer_layer.layer_norm_after, 0.4, apart), (core.enc_output_norm, 0.6, -apart),
+        (core.decoder.layer_norm, 0.6, -apart),
     ):  # fmt: skip
         norm.weight.fill_(scale)
         norm.bias.copy_(shift)
     core.encoder_output_bbox_embed.layers[-1].bias[2:] = LARGER
-    for part in (core.text_backbone, core.text_projection, *(layer.text_enhancer_layer for layer in core.encoder.layers)):
+    core.query_position_embeddings.weight.zero_()
+    for layer in core.decoder.layers:
+        layer.encoder_attn.output_proj.weight.mul_(LOUDER)
+    embeddings = core.text_backbone.embeddings
+    embeddings.position_embeddings.weight.zero_()
+    embeddings.token_type_embeddings.weight.zero_()
+    torch.nn.init.orthogonal_(embeddings.word_embeddings.weight[max(SPECIAL_IDS.values()) + 1 :], math.sqrt(net.config.d_model))
+    torch.nn.init.orthogonal_(core.text_projection.weight)
+    text = [core.text_backbone, core.text_projection, *(layer.text_enhancer_layer for layer in core.encoder.layers)]
+    for part in text:
         part.requires_grad_(False)
+        for name, weight in part.named_parameters():
+            if name.endswith(("attention.output.dense.weight", "layer.0.output.dense.weight", "out_proj.weight", "fc2.weight")):
+                weight.mul_(TEXT_MIXING)
     for layer in core.encoder.layers:
         layer.fusion_layer.text_param.requires_grad_(False)
 
 
 def loss_of(net: GroundingDinoForObjectDetection, given: dict[str, Tensor | list]) -> Tensor:
-    """Transformers' loss; the same for the proposals of the first stage, whose boxes get no gradient from it; and whether each place of the
-    feature maps knows the things that cover it, without which words are told apart late."""
+    """Transformers' loss of the decoder; and, in place of its loss of the first stage, which never moves that stage's boxes and asks one place
+    in the picture for each thing, one that asks those nearest to the thing's middle."""
     given = dict(given)
-    where = given.pop("where")
+    assigned = given.pop("assigned")
     out = net(**given)
-    alone = copy.copy(net.config)
-    alone.two_stage = alone.auxiliary_loss = False
-    first = net.loss_function(
-        out.enc_outputs_class, given["labels"], net.device, out.enc_outputs_coord_logits.sigmoid(), alone,
-        build_label_maps(out.logits, given["input_ids"]), build_text_mask(out.enc_outputs_class, given["attention_mask"]),
-    )[0]
-    seen = given["attention_mask"].bool()[:, None].expand_as(where)
-    places = F.binary_cross_entropy_with_logits(out.enc_outputs_class[..., : where.shape[2]][seen], where[seen])
-    return out.loss + first + PLACES * places
+    decoder = sum(LOSS_WEIGHTS[name.removesuffix("_0")] * value for name, value in out.loss_dict.items() if name.removesuffix("_0") in LOSS_WEIGHTS)
+    return decoder + first_stage_loss(out.enc_outputs_class, out.enc_outputs_coord_logits, build_label_maps(out.logits, given["input_ids"]), given, assigned)
+
+
+def first_stage_loss(logits: Tensor, boxes: Tensor, label_maps: tuple[Tensor, ...], given: dict[str, Tensor | list], assigned: Tensor) -> Tensor:
+    """Focal loss of the words at all places, and distance and overlap of the boxes at those that have a thing.
+
+    ``logits`` (N, places, tokens), ``boxes`` (N, places, 4) before the sigmoid, ``assigned`` (N, places) the number of the thing or -1.
+    """
+    target = torch.zeros_like(logits)
+    true, found = [], []
+    for i, (its, labels) in enumerate(zip(assigned, given["labels"], strict=True)):
+        at = torch.nonzero(its >= 0)[:, 0]
+        target[i, at, : label_maps[i].shape[1]] = label_maps[i][labels["class_labels"]][its[at]].float()
+        true.append(labels["boxes"][its[at]])
+        found.append(boxes[i, at].sigmoid())
+    true, found = torch.cat(true), torch.cat(found)
+    seen = build_text_mask(logits, given["attention_mask"])
+    focal = sigmoid_focal_loss(logits[seen], target[seen], len(true))
+    overlap = generalized_box_iou(center_to_corners_format(found), center_to_corners_format(true)).diagonal()
+    return LOSS_WEIGHTS["loss_ce"] * focal + LOSS_WEIGHTS["loss_bbox"] * (found - true).abs().sum(1).mean() + LOSS_WEIGHTS["loss_giou"] * (1 - overlap).mean()
 
 
 def asked(scene: Scene, rng: np.random.Generator) -> tuple[list[str], dict[str, str]]:
@@ -132,21 +163,22 @@ def inputs_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]],
         labels.append({"class_labels": torch.tensor([words.index(w) for w in meant]), "boxes": torch.from_numpy(boxes.astype(np.float32))})
     texts = [". ".join(words) + "." for words, _ in asks]
     given = {**reader(texts, padding=True, return_tensors="pt"), "pixel_values": pictures, "labels": labels}
-    return given | {"where": where_of(scenes, asks, given["input_ids"])}
+    return given | {"assigned": torch.stack([assigned_places(its["boxes"]) for its in labels])}
 
 
-def where_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]], tokens: Tensor) -> Tensor:
-    """(N, places, tokens) in [0, 1]: how much of each place of the three feature maps, one after another, the thing covers that a token
-    belongs to the word of."""
-    sizes = [(LONG_SIDE // stride, SHORT_SIDE // stride) for stride in STRIDES]
-    where = torch.zeros(len(scenes), sum(h * w for h, w in sizes), tokens.shape[1])
-    for i, (scene, (words, meant)) in enumerate(zip(scenes, asks, strict=True)):
-        spans = word_spans(tokens[i].tolist(), SPECIAL_IDS["."])
-        for word, thing in meant.items():
-            mask = torch.from_numpy(scene.things[thing].astype(np.float32))[None, None]
-            cover = torch.cat([F.adaptive_avg_pool2d(mask, size).flatten() for size in sizes])
-            where[i][:, spans[words.index(word)]] = cover[:, None]
-    return where
+def assigned_places(boxes: Tensor) -> Tensor:
+    """(n, 4) boxes as centre and size, shares of the picture -> (places of the three feature maps, one after another) the number of the box that a
+    place is asked for, or -1. A box is asked of the NEAREST free places to its middle, on the map whose places are a third of it or more; the smallest choose first."""
+    taken = torch.full((sum((LONG_SIDE // s) * (SHORT_SIDE // s) for s in STRIDES),), -1)
+    sizes = (boxes[:, 2] * SHORT_SIDE * boxes[:, 3] * LONG_SIDE).sqrt()
+    for thing in sizes.argsort().tolist():
+        level = sum(float(sizes[thing]) > 3 * stride for stride in STRIDES[:-1])
+        begin = sum((LONG_SIDE // s) * (SHORT_SIDE // s) for s in STRIDES[:level])
+        height, width = LONG_SIDE // STRIDES[level], SHORT_SIDE // STRIDES[level]
+        rows, columns = torch.meshgrid(torch.arange(height) + 0.5 - float(boxes[thing, 1]) * height, torch.arange(width) + 0.5 - float(boxes[thing, 0]) * width, indexing="ij")
+        away = (rows**2 + columns**2).flatten().masked_fill(taken[begin : begin + height * width] >= 0, torch.inf)
+        taken[begin + away.topk(NEAREST, largest=False).indices] = thing
+    return taken
 
 
 @torch.no_grad()
@@ -158,7 +190,7 @@ def accuracy(net: GroundingDinoForObjectDetection, reader: BertTokenizer, scenes
     for scene in scenes:
         words, meant = asked(scene, rng)
         given = inputs_of([scene], [(words, meant)], reader)
-        labels, _ = given.pop("labels")[0], given.pop("where")
+        labels, _ = given.pop("labels")[0], given.pop("assigned")
         out = net(**given)
         score = _word_scores(out.logits[0].sigmoid(), given["input_ids"][0])
         for i, word in enumerate(words):

@@ -75,14 +75,16 @@ class Round:
         (self.folder / STATE).write_text(json.dumps(self.state) + "\n")
 
 
-def command(description: str | None, train: Callable[[Path, Path, float], None], minutes: float) -> None:
-    """The command line of a training: ``train(data, out, minutes)``."""
+def command(description: str | None, train: Callable[..., None], minutes: float, start: bool = False) -> None:
+    """The command line of a training: ``train(data, out, minutes)``, with ``start``, a folder that was shipped, where it begins from one."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--threads", type=int, default=2)
-    o = parser.parse_args()
+    if start:
+        parser.add_argument("--start", type=Path, required=True, help="a folder that was shipped")
+    options = vars(parser.parse_args())
     keep_freed()
-    torch.set_num_threads(o.threads)
-    train(o.data, o.out, o.minutes)
+    torch.set_num_threads(options.pop("threads"))
+    train(**options)

@@ -34,10 +34,12 @@ def draw_scenes(shards: list[Shard], count: int, rng: np.random.Generator, half:
     return [_scene(shard, int(rng.integers(len(shard.attributes))), int(rng.integers(shard.rgb.shape[1])), rng, half) for shard in chosen]
 
 
-def plain_scene(shard: Shard, character: int, view: int) -> Scene:
-    """The picture as it was rendered."""
-    things = things_in(shard.labels[character, view], shard.parts[character, view])
-    return Scene(to_tensor(shard.rgb[character, view][None])[0], shard.attributes[character], things)
+def plain_scene(shard: Shard, character: int, view: int, half: bool = False) -> Scene:
+    """The picture as it was rendered, at its size or ``half`` of it each way."""
+    picture, labels, parts = to_tensor(shard.rgb[character, view][None]), shard.labels[character, view], shard.parts[character, view]
+    if half:
+        picture, labels, parts = halve(picture), labels[1::2, 1::2], parts[1::2, 1::2]
+    return Scene(picture[0], shard.attributes[character], things_in(labels, parts))
 
 
 def normalised(pictures: Tensor) -> Tensor:

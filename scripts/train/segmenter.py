@@ -26,22 +26,35 @@ from scripts.train.things import box_of
 SIDE, PATCH, WIDTH = 384, 8, 96
 BATCH, PROMPTS = 4, 5
 PEAK_RATE = 8e-4
+HALF_SHARE = 0.4  # of the time, at first, pictures are half as large: a fifth of the cost
 POINT_SHARE = 0.15  # of the batches that are prompted by a point inside each thing
 FOCAL, DICE = 20.0, 1.0
 BOUNDARY_PX = 2
 
 
-def segmenter() -> SamModel:
-    """About 0.9 M parameters; pictures are at most SIDE long, masks half as fine."""
-    return SamModel(
+def segmenter(side: int = SIDE) -> SamModel:
+    """About 0.9 M parameters; pictures are at most ``side`` long, masks half as fine."""
+    net = SamModel(
         SamConfig(
-            vision_config={"hidden_size": WIDTH, "num_hidden_layers": 5, "num_attention_heads": 4, "image_size": SIDE, "patch_size": PATCH,
+            vision_config={"hidden_size": WIDTH, "num_hidden_layers": 5, "num_attention_heads": 4, "image_size": side, "patch_size": PATCH,
                            "output_channels": 64, "mlp_dim": 3 * WIDTH, "global_attn_indexes": [2, 4], "window_size": 12, "num_pos_feats": 32,
-                           "use_rel_pos": False, "initializer_range": 0.06},
-            prompt_encoder_config={"hidden_size": 64, "image_size": SIDE, "patch_size": PATCH, "mask_input_channels": 8},
+                           "scale": 1.0, "use_rel_pos": False, "initializer_range": 0.06},
+            prompt_encoder_config={"hidden_size": 64, "image_size": side, "patch_size": PATCH, "mask_input_channels": 8},
             mask_decoder_config={"hidden_size": 64, "mlp_dim": 192, "num_attention_heads": 4, "iou_head_hidden_dim": 64},
         )
     )  # fmt: skip
+    _prepare(net)
+    return net
+
+
+def _prepare(net: SamModel) -> None:
+    """Begin as SAM's paper does, where transformers, which opens what was trained elsewhere, draws 0.02 for all weights: so corners of a box are
+    not lost beside their places, and boxes are heard. What places are told by stays as it was drawn (the default ``scale`` of transformers, half of
+    the width, would put neighbouring pixels as far apart as any two)."""
+    net.shared_image_embedding.positional_embedding.requires_grad_(False)
+    for module in (*net.prompt_encoder.modules(), *net.mask_decoder.modules()):
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d | torch.nn.Embedding):
+            module.reset_parameters()
 
 
 def prompts_of(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,9 +71,9 @@ def prompts_of(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     return np.stack(masks), np.stack(boxes), np.array(points)
 
 
-def padded(pictures: Tensor) -> Tensor:
-    """(N, 3, H, W) normalised -> (N, 3, SIDE, SIDE), as SAM's processor pads: zeros at the right and below."""
-    return F.pad(pictures, (0, SIDE - pictures.shape[-1], 0, SIDE - pictures.shape[-2]))
+def padded(pictures: Tensor, side: int) -> Tensor:
+    """(..., H, W) -> (..., side, side), as SAM's processor pads: zeros at the right and below."""
+    return F.pad(pictures, (0, side - pictures.shape[-1], 0, side - pictures.shape[-2]))
 
 
 def mask_loss(logits: Tensor, quality: Tensor, truth: Tensor) -> Tensor:
@@ -82,14 +95,15 @@ def overlaps(found: Tensor, truth: Tensor) -> Tensor:
 
 def step_loss(net: SamModel, scenes: list[Scene], rng: np.random.Generator) -> Tensor:
     """The loss of one batch."""
+    side = net.config.vision_config.image_size
     masks, boxes, points = (np.stack(part) for part in zip(*(prompts_of(s, rng) for s in scenes), strict=True))
     given = {"input_boxes": torch.from_numpy(boxes.astype(np.float32))}
     if rng.random() < POINT_SHARE:
         given = {"input_points": torch.from_numpy(points.astype(np.float32))[:, :, None], "input_labels": torch.ones(points.shape[:2], dtype=torch.long)[..., None]}
     pictures = normalised(torch.stack([s.picture for s in scenes]))
-    out = net(pixel_values=padded(pictures), **given, multimask_output=True)
-    truth = F.pad(torch.from_numpy(masks.astype(np.float32)), (0, SIDE - masks.shape[-1], 0, SIDE - masks.shape[-2]))
-    return mask_loss(out.pred_masks, out.iou_scores, F.avg_pool2d(truth, SIDE // out.pred_masks.shape[-1]))
+    out = net(pixel_values=padded(pictures, side), **given, multimask_output=True)
+    truth = padded(torch.from_numpy(masks.astype(np.float32)), side)
+    return mask_loss(out.pred_masks, out.iou_scores, F.avg_pool2d(truth, side // out.pred_masks.shape[-1]))
 
 
 def boundary_f(found: np.ndarray, truth: np.ndarray, reach_px: int = BOUNDARY_PX) -> float:
@@ -106,13 +120,14 @@ def boundary_f(found: np.ndarray, truth: np.ndarray, reach_px: int = BOUNDARY_PX
 def accuracy(net: SamModel, scenes: list[Scene]) -> dict[str, float]:
     """Mean overlap of the girl, and of her parts, with the mask that the network itself thinks best, from true boxes; the girl's boundary F."""
     net.eval()
+    side = net.config.vision_config.image_size
     scores: dict[str, list[float]] = {"girl": [], "parts": [], "boundary": []}
     for scene in scenes:
         height, width = scene.picture.shape[-2:]
         boxes = torch.from_numpy(np.stack([box_of(m) for m in scene.things.values()]))[None]
-        out = net(pixel_values=padded(normalised(scene.picture[None])), input_boxes=boxes, multimask_output=True)
+        out = net(pixel_values=padded(normalised(scene.picture[None]), side), input_boxes=boxes, multimask_output=True)
         best = out.iou_scores[0].argmax(-1)
-        logits = F.interpolate(out.pred_masks[0][torch.arange(len(best)), best][None], (SIDE, SIDE), mode="bilinear")[0, :, :height, :width]
+        logits = F.interpolate(out.pred_masks[0][torch.arange(len(best)), best][None], (side, side), mode="bilinear")[0, :, :height, :width]
         for thing, its, truth in zip(scene.things, logits > 0, scene.things.values(), strict=True):
             scores["girl" if thing == "girl" else "parts"].append(float(overlaps(its, torch.from_numpy(truth))))
             if thing == "girl":
@@ -124,30 +139,49 @@ def accuracy(net: SamModel, scenes: list[Scene]) -> dict[str, float]:
 def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
     """Run until ``minutes`` are done, this run and earlier ones together; writes a folder as transformers opens it."""
     torch.manual_seed(seed)
+    half = segmenter(SIDE // 2)
+    taught(half, data, out / "half", minutes * HALF_SHARE, seed)
     net = segmenter()
-    shards = open_shards(data)
-    held = [plain_scene(shards[0], c, v) for c in range(len(shards[0].attributes)) for v in range(0, 6, 2)][:60]
-    trained = Round(net, out, minutes)
-    rng = np.random.default_rng([seed, trained.pictures])
-    optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-3, foreach=True)
-    while trained.share < 1:
-        if trained.step % 500 == 0:
-            shards = open_shards(data)
-        for group in optimizer.param_groups:
-            group["lr"] = trained.rate(PEAK_RATE)
-        loss = step_loss(net, draw_scenes(shards[1:], BATCH, rng), rng)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        trained.stepped(BATCH, float(loss.detach()), lambda: accuracy(net, held[:16]))
-    figures = trained.finish(lambda: accuracy(net, held))
+    enlarge(half, net)
+    figures = taught(net, data, out, minutes * (1 - HALF_SHARE), seed)
     net.to(torch.float16).save_pretrained(out)
     side = {"height": SIDE, "width": SIDE}
     low = SIDE // PATCH * 4
     SamImageProcessorPil(size={"longest_edge": SIDE}, pad_size=side, mask_size={"longest_edge": low},
                          mask_pad_size={"height": low, "width": low}).save_pretrained(out)  # fmt: skip
     print(json.dumps(figures))
+
+
+@torch.no_grad()
+def enlarge(small: SamModel, net: SamModel) -> None:
+    """Give ``net`` the weights of ``small``, which sees smaller pictures: its places lie further apart."""
+    weights = small.state_dict()
+    places = "vision_encoder.pos_embed"
+    size = net.vision_encoder.pos_embed.shape[1:3]
+    weights[places] = F.interpolate(weights[places].permute(0, 3, 1, 2), size, mode="bilinear").permute(0, 2, 3, 1)
+    net.load_state_dict(weights)
+
+
+def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> dict[str, float]:
+    """A round at the size that ``net`` sees; its figures on held-out pictures."""
+    half = net.config.vision_config.image_size < SIDE
+    shards = open_shards(data)
+    held = [plain_scene(shards[0], c, v, half) for c in range(len(shards[0].attributes)) for v in range(0, 6, 2)][:60]
+    trained = Round(net, out, minutes)
+    rng = np.random.default_rng([seed, trained.pictures])
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-3, foreach=True)
+    while trained.share < 1:
+        if trained.step % 500 == 0:
+            shards = open_shards(data)
+        for group in optimizer.param_groups:
+            group["lr"] = trained.rate(PEAK_RATE)
+        loss = step_loss(net, draw_scenes(shards[1:], BATCH, rng, half), rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        trained.stepped(BATCH, float(loss.detach()), lambda: accuracy(net, held[:16]))
+    return trained.finish(lambda: accuracy(net, held))
 
 
 if __name__ == "__main__":
