@@ -1,4 +1,4 @@
-"""Are the colours of hair, top and bottom those of the prompt? And is the pose that of the body?
+"""Are colours and kinds of hair, clothes and accessory those of the prompt? And is the pose that of the body?
 
     python -m scripts.bench.prompt_held --characters 64 --json docs/benchmarks/prompt_held.json
 
@@ -27,7 +27,7 @@ from scripts.generator.attributes import Attributes
 from scripts.generator.draw import render
 from scripts.generator.split import HELD_OUT
 from scripts.train.autoencoder import halve, to_tensor
-from scripts.train.judge import PCK_SHARE, TARGETS, Judge, labels_of, load, locate
+from scripts.train.judge import COLOURS, KINDS, PCK_SHARE, TARGETS, Judge, labels_of, load, locate
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.conditions.body import load_base_body
@@ -37,7 +37,7 @@ APART_PX = 12  # from the true figure: that far off is background, whatever the 
 
 
 def judged(judge: Judge, pictures: list[np.ndarray], attributes: list[Attributes]) -> dict[str, float]:
-    """Share of right colours; a dress's bottom is not asked for."""
+    """Share of right colours and kinds; the colour of a dress's bottom is not asked for."""
     x = halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
     with torch.no_grad():
         logits, _ = judge(x)
@@ -46,8 +46,7 @@ def judged(judge: Judge, pictures: list[np.ndarray], attributes: list[Attributes
     for i, name in enumerate(TARGETS):
         known = truth[:, i] >= 0
         shares[name] = float((logits[name].argmax(1).numpy() == truth[:, i])[known].mean())
-    shares["mean"] = float(np.mean([shares[name] for name in TARGETS]))
-    return shares
+    return shares | {f"mean_{of}": float(np.mean([shares[name] for name in names])) for of, names in (("colours", COLOURS), ("kinds", KINDS))}
 
 
 def pose_figures(
@@ -103,7 +102,7 @@ def main() -> None:
         write_png(o.png, contact_sheet(pictures, columns=16))
     figures = {"machine": machine, "characters": len(some), "steps": o.steps}
     for name, shown in (("painted", pictures), ("true", truth)):
-        figures[name] = {"colors": judged(judge, shown, some), "pose": pose_figures(judge, shown, bodies, grounds, points)}
+        figures[name] = {"right": judged(judge, shown, some), "pose": pose_figures(judge, shown, bodies, grounds, points)}
     report(figures | {"judge": json.loads((o.judge / "judge.json").read_text())}, o.json)
 
 

@@ -1,4 +1,4 @@
-"""A judge of painted pictures, trained on true renders: colours of hair, top and bottom, and 18 body points.
+"""A judge of painted pictures, trained on true renders: colours of hair, top and bottom, kinds of hair, clothes and accessory, and 18 body points.
 
     python -m scripts.train.judge --data runs/data --out scripts/bench/judge --minutes 5
 
@@ -22,18 +22,23 @@ from torch.nn import functional as F
 
 from pipeline.memory import keep_freed
 from scripts.generator import palette
-from scripts.generator.attributes import CLOTH_WORDS, Attributes
+from scripts.generator.attributes import ACCESSORIES, BOTTOMS, CLOTH_WORDS, TOPS, Attributes
 from scripts.train.autoencoder import halve, to_tensor
 from scripts.train.shards import Shard, open_shards
 
-TARGETS = {"hair": tuple(palette.HAIR), "top": tuple(CLOTH_WORDS), "bottom": tuple(CLOTH_WORDS)}
+COLOURS = {"hair": tuple(palette.HAIR), "top": tuple(CLOTH_WORDS), "bottom": tuple(CLOTH_WORDS)}
+HAIR_LENGTHS = {  # those that can be told apart from the front
+    "short": ("short hair", "bob"), "medium": ("medium hair",), "long": ("long hair", "wavy hair", "twin tails", "braids"), "tied": ("ponytail", "bun", "twin buns"),
+}  # fmt: skip
+KINDS = {"hair_length": tuple(HAIR_LENGTHS), "top_kind": TOPS, "bottom_kind": BOTTOMS, "accessory": ACCESSORIES}
+TARGETS = COLOURS | KINDS
 POINTS = 18
 PCK_SHARE = 0.05  # of the figure's height
 BATCH = 32
 
 
 class Judge(nn.Module):
-    """(N, 3, 192, 144) in [-1, 1] -> colour logits by target, and point heat maps (N, 18, 48, 36)."""
+    """(N, 3, 192, 144) in [-1, 1] -> logits by target, and point heat maps (N, 18, 48, 36)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,14 +50,14 @@ class Judge(nn.Module):
         self.deep = nn.Sequential(block(64, 96, 2), block(96, 96, 1), block(96, 128, 2), block(128, 128, 1))
         self.across = nn.Conv2d(128, 64, 1)
         self.points = nn.Sequential(block(128, 64, 1), nn.Conv2d(64, POINTS, 1))
-        self.colors = nn.ModuleDict({k: nn.Linear(256, len(words)) for k, words in TARGETS.items()})
+        self.heads = nn.ModuleDict({k: nn.Linear(256, len(words)) for k, words in TARGETS.items()})
 
     def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         near = self.stem(x)
         far = self.deep(near)
         up = F.interpolate(self.across(far), size=near.shape[-2:], mode="bilinear", align_corners=False)
         pooled = torch.cat([far.mean((2, 3)), far.amax((2, 3))], 1)
-        return {k: head(pooled) for k, head in self.colors.items()}, self.points(torch.cat([near, up], 1))
+        return {k: head(pooled) for k, head in self.heads.items()}, self.points(torch.cat([near, up], 1))
 
 
 def locate(heat: Tensor) -> Tensor:
@@ -74,8 +79,10 @@ def locate(heat: Tensor) -> Tensor:
 
 def labels_of(a: Attributes) -> list[int]:
     """Class of each target; -1 where there is nothing to judge (a dress has no bottom of its own)."""
-    bottom = -1 if a.bottom == "none" else TARGETS["bottom"].index(a.bottom_color)
-    return [TARGETS["hair"].index(a.hair_color), TARGETS["top"].index(a.top_color), bottom]
+    bottom = -1 if a.bottom == "none" else COLOURS["bottom"].index(a.bottom_color)
+    length = next(i for i, styles in enumerate(HAIR_LENGTHS.values()) if a.hair_style in styles)
+    kinds = [length, TOPS.index(a.top), BOTTOMS.index(a.bottom), ACCESSORIES.index(a.accessory)]
+    return [COLOURS["hair"].index(a.hair_color), COLOURS["top"].index(a.top_color), bottom, *kinds]
 
 
 def body_views(shard: Shard) -> list[tuple[int, int]]:
@@ -84,7 +91,7 @@ def body_views(shard: Shard) -> list[tuple[int, int]]:
 
 
 def batch_of(shards: list[Shard], picks: list[tuple[int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Half-size pictures, labels (N, 3), points (N, 18, 3)."""
+    """Half-size pictures, labels (N, targets), points (N, 18, 3)."""
     x = halve(to_tensor(np.stack([shards[s].rgb[c, v] for s, c, v in picks])))
     y = torch.tensor([labels_of(shards[s].attributes[c]) for s, c, _ in picks])
     return x, y, torch.from_numpy(np.stack([shards[s].keypoints[c, v] for s, c, v in picks]))
@@ -102,7 +109,7 @@ def worn(x: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def loss_of(judge: Judge, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
-    """Cross entropy of the colours; of where each visible point is, over the cells of its heat map."""
+    """Cross entropy of colours and kinds; of where each visible point is, over the cells of its heat map."""
     logits, heat = judge(x)
     loss = sum(F.cross_entropy(logits[k], y[:, i], ignore_index=-1) for i, k in enumerate(TARGETS))
     h, w = heat.shape[-2:]
@@ -113,7 +120,7 @@ def loss_of(judge: Judge, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(judge: Judge, shards: list[Shard], picks: list[tuple[int, int, int]]) -> dict[str, float]:
-    """Share right of each colour, and of visible points within PCK_SHARE of the figure's height."""
+    """Share right of each colour and kind, and of visible points within PCK_SHARE of the figure's height."""
     right, seen = np.zeros(len(TARGETS)), np.zeros(len(TARGETS))
     near = total = 0.0
     for start in range(0, len(picks), BATCH):
@@ -172,7 +179,8 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--start", type=Path, help="a folder with a judge to train further")
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     keep_freed()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     train(options.data, options.out, options.minutes, options.start)

@@ -89,6 +89,89 @@ def test_an_interrupted_round_goes_on(tmp_path: Path) -> None:
     assert again.state["curve"][-1]["right"] == 0.5
 
 
+def test_words_leave_the_text_model_apart_and_do_not_heed_their_neighbours() -> None:
+    torch.manual_seed(0)
+    reader = detector.tokenizer()
+    net = detector.detector(len(reader)).eval()
+    kept = {}
+    net.model.encoder.register_forward_hook(lambda module, given, out: kept.update(text=out.last_hidden_state_text))
+
+    def features(words: list[str]) -> torch.Tensor:
+        text = reader([". ".join(words) + "."], return_tensors="pt")
+        with torch.no_grad():
+            net(pixel_values=torch.zeros(1, 3, detector.LONG_SIDE, detector.SHORT_SIDE), **text)
+        return torch.stack([kept["text"][0, span].mean(0) for span in detector.word_spans(text["input_ids"][0].tolist(), 1012)])
+
+    first = features(["hair", "girl", "face", "dress", "shoes"])
+    again = features(["boots", "shoes", "hat", "hair"])
+    unit = torch.nn.functional.normalize(first, dim=1)
+    assert (unit @ unit.T - torch.eye(5)).max() < 0.5
+    assert torch.nn.functional.cosine_similarity(first[0], again[3], dim=0) > 0.97
+    assert torch.nn.functional.cosine_similarity(first[4], again[1], dim=0) > 0.97
+
+
+def test_a_thing_is_asked_of_the_places_nearest_to_its_middle_on_the_map_of_its_size() -> None:
+    small, large = [0.25, 0.25, 0.1, 0.1], [0.5, 0.5, 0.9, 0.95]
+    taken = detector.assigned_places(torch.tensor([large, small]))
+    fine, middle, coarse = taken.split([(detector.LONG_SIDE // s) * (detector.SHORT_SIDE // s) for s in detector.STRIDES])
+    assert (fine == 1).sum() == detector.NEAREST and (coarse == 0).sum() == detector.NEAREST and (middle == -1).all()
+    width = detector.SHORT_SIDE // 8
+    rows, columns = (fine == 1).nonzero()[:, 0] // width, (fine == 1).nonzero()[:, 0] % width
+    assert ((rows + 0.5) * 8 - 0.25 * detector.LONG_SIDE).abs().max() < 16 and ((columns + 0.5) * 8 - 0.25 * detector.SHORT_SIDE).abs().max() < 16
+
+
+def test_a_layers_loss_is_least_where_every_good_box_is_as_sure_as_it_is_good() -> None:
+    true = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
+    boxes = torch.tensor([[[0.5, 0.5, 0.4, 0.4], [0.52, 0.5, 0.4, 0.4], [0.1, 0.1, 0.1, 0.1]]])
+    maps, seen = (torch.tensor([[True, False]]),), torch.ones(1, 3, 2, dtype=torch.bool)
+    labels = [{"class_labels": torch.tensor([0]), "boxes": true}]
+
+    def loss(first: float, second: float, third: float) -> float:
+        logits = torch.tensor([[[first, -6.0], [second, -6.0], [third, -6.0]]])
+        return float(detector.layer_loss(logits, boxes, maps, seen, labels))
+
+    right = loss(6.0, 2.2, -6.0)
+    assert right < loss(6.0, -2.0, -6.0) and right < loss(-2.0, 2.2, -6.0) and right < loss(6.0, 2.2, 2.0)
+    moved = torch.cat([boxes[:, :1] + 0.1, boxes[:, 1:]], 1)
+    assert float(detector.layer_loss(torch.tensor([[[6.0, -6.0], [2.2, -6.0], [-6.0, -6.0]]]), moved, maps, seen, labels)) > right + 0.1
+
+
+def test_the_first_stage_is_asked_for_words_and_boxes_at_assigned_places_alone() -> None:
+    true = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
+    labels = [{"class_labels": torch.tensor([1]), "boxes": true}]
+    maps, mask, assigned = (torch.tensor([[True, False], [False, True]]),), torch.ones(1, 2, dtype=torch.long), torch.tensor([[-1, 0, -1]])
+    logits = torch.full((1, 3, 2), -8.0)
+    logits[0, 1, 1] = 8.0
+    boxes = torch.logit(torch.tensor([[[0.9, 0.9, 0.1, 0.1], [0.5, 0.5, 0.4, 0.4], [0.2, 0.2, 0.3, 0.1]]]))
+    assert float(detector.first_stage_loss(logits, boxes, maps, mask, labels, assigned)) < 1e-3
+    assert float(detector.first_stage_loss(logits.roll(1, 2), boxes, maps, mask, labels, assigned)) > 1
+    assert float(detector.first_stage_loss(logits, boxes.roll(1, 1), maps, mask, labels, assigned)) > 1
+
+
+def test_a_segmenter_that_saw_small_pictures_sees_larger_ones() -> None:
+    torch.manual_seed(0)
+    small, large = segmenter.segmenter(96), segmenter.segmenter(192)
+    small.vision_encoder.pos_embed.data[:] = torch.linspace(0, 1, 12)[None, :, None, None]
+    segmenter.enlarge(small, large)
+    of = dict(small.named_parameters())
+    for name, weight in large.named_parameters():
+        if name != "vision_encoder.pos_embed":
+            assert torch.equal(weight, of[name])
+    grown = large.vision_encoder.pos_embed[0, :, 0, 0]
+    assert (grown.diff() >= 0).all() and torch.allclose(grown.view(12, 2).mean(1)[1:-1], torch.linspace(0, 1, 12)[1:-1], atol=1e-6)
+    assert large.shared_image_embedding.positional_embedding.std() < 2
+
+
+def test_the_masks_of_an_untrained_segmenter_heed_the_box() -> None:
+    torch.manual_seed(0)
+    net = segmenter.segmenter(96).eval()
+    picture = torch.randn(1, 3, 96, 96)
+    boxes = torch.tensor([[[0.0, 0.0, 20.0, 20.0], [60.0, 60.0, 90.0, 90.0]]])
+    with torch.no_grad():
+        masks = net(pixel_values=picture, input_boxes=boxes, multimask_output=True).pred_masks[0]
+    assert (masks[0] - masks[1]).abs().mean() > 0.1 * masks[0].std()
+
+
 def test_a_few_steps_of_both_lower_the_loss() -> None:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from scripts.generator.attributes import DEFAULT
-from scripts.train.judge import POINTS, TARGETS, Judge, labels_of, locate, loss_of, worn
+from scripts.generator.attributes import DEFAULT, HAIR_STYLES
+from scripts.train.judge import HAIR_LENGTHS, POINTS, TARGETS, Judge, labels_of, locate, loss_of, worn
 
 
 def test_a_peak_is_located_in_full_size_pixels() -> None:
@@ -36,7 +38,7 @@ def test_the_loss_is_least_where_the_points_are() -> None:
 def test_it_learns_a_picture_by_heart() -> None:
     torch.manual_seed(0)
     judge = Judge()
-    x, labels = torch.rand(2, 3, 192, 144) * 2 - 1, torch.tensor([[0, 1, -1], [2, 3, 4]])
+    x, labels = torch.rand(2, 3, 192, 144) * 2 - 1, torch.tensor([[0, 1, -1, 0, 1, 2, 3], [2, 3, 4, 3, 2, 1, 0]])
     points = torch.stack([torch.rand(2, POINTS) * 288, torch.rand(2, POINTS) * 384, torch.ones(2, POINTS)], -1)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3)
     losses = []
@@ -47,6 +49,17 @@ def test_it_learns_a_picture_by_heart() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_every_style_of_hair_has_one_length() -> None:
+    styles = [style for its in HAIR_LENGTHS.values() for style in its]
+    assert sorted(styles) == sorted(HAIR_STYLES)
+
+
+def test_labels_are_indices_into_the_targets() -> None:
+    told = dict(zip(TARGETS, labels_of(replace(DEFAULT, hair_style="bob", top="dress", bottom="none", accessory="glasses")), strict=True))
+    named = {k: TARGETS[k][v] for k, v in told.items() if v >= 0}
+    assert named == {"hair": "pink", "top": "white", "hair_length": "short", "top_kind": "dress", "bottom_kind": "none", "accessory": "glasses"}
 
 
 def test_worn_pictures_are_still_the_same_pictures() -> None:
