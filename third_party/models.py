@@ -8,6 +8,7 @@ and in Hugging Face's cache.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 import tomllib
@@ -145,14 +146,26 @@ def use_all(names: Iterable[str]) -> list[ModelUse]:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of the files that models are made of (JSON, text, safetensors), in order of their names."""
+    """SHA-256 over names and contents of the files that a model is made of (JSON, text, safetensors), in order of their names. What a pipeline's
+    ``model_index.json`` does not name is another model's that lies in the same folder."""
     digest = hashlib.sha256()
+    parts = _parts(folder)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in (".json", ".txt", ".safetensors"):
+        name = path.relative_to(folder)
+        if path.is_file() and path.suffix in (".json", ".txt", ".safetensors") and (parts is None or len(name.parts) == 1 or name.parts[0] in parts):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+            digest.update(f"{name.as_posix()}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def _parts(folder: Path) -> set[str] | None:
+    """The sub-folders that belong to a pipeline in diffusers' layout; None, all of them, where it is none, or an index that whoever loads it will refuse."""
+    index = folder / "model_index.json"
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))) if index.is_file() else None
+    except ValueError:
+        return None
 
 
 def verify(name: str) -> list[str]:

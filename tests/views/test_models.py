@@ -75,3 +75,15 @@ def test_the_digest_follows_contents_and_names(tmp_path: Path) -> None:
     (tmp_path / "b" / "config.json").write_text("{}")
     assert models.folder_digest(tmp_path / "b") != first
     assert models.use(str(tmp_path / "a")) == models.ModelUse("a", first, "the user's own")
+
+
+def test_another_model_in_a_pipelines_folder_is_not_part_of_it(tmp_path: Path) -> None:
+    pipeline = touch(tmp_path / "a", ["unet/model.safetensors", "controlnet-depth/model.safetensors", "words.json"])
+    (pipeline / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}')
+    before = models.folder_digest(pipeline)
+    (pipeline / "controlnet-depth" / "model.safetensors").write_text("trained further")
+    assert models.folder_digest(pipeline) == before
+    for file in ("unet/model.safetensors", "words.json"):
+        (pipeline / file).write_text("other weights")
+        assert models.folder_digest(pipeline) != before
+        before = models.folder_digest(pipeline)
