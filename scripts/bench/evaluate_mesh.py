@@ -26,7 +26,7 @@ from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.glb_reader import read_glb
 from stages.artifacts.scores import figure_psnr, gradient_energy_ratio, on_white, psnr
 from stages.artifacts.views import ViewSet
-from stages.mesh.repair import face_areas, is_edge_manifold
+from stages.mesh.repair import face_areas, face_components, is_edge_manifold
 from stages.rendering.picture import Surface, draw
 from stages.rendering.zbuffer import interpolate, rasterize
 from stages.rig.closest import closest_points
@@ -105,35 +105,74 @@ def outside(v_pos: np.ndarray, faces: np.ndarray, points: np.ndarray) -> tuple[n
     return seen, shown
 
 
-def sampled(v_pos: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(SAMPLES, 3) points spread evenly by area."""
+def sampled(v_pos: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(SAMPLES, 3) points spread evenly by area, and the normals there."""
     area = face_areas(v_pos, faces)
     face = rng.choice(len(faces), SAMPLES, p=area / area.sum())
     u, v = rng.random((2, SAMPLES))
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
     p = v_pos[faces[face]]
-    return p[:, 0] + u[:, None] * (p[:, 1] - p[:, 0]) + v[:, None] * (p[:, 2] - p[:, 0])
+    return p[:, 0] + u[:, None] * (p[:, 1] - p[:, 0]) + v[:, None] * (p[:, 2] - p[:, 0]), face_normals(v_pos, faces)[face]
 
 
 def shape_scores(
-    mesh: tuple[np.ndarray, np.ndarray], truth: tuple[np.ndarray, np.ndarray], seed: int = 0
+    mesh: tuple[np.ndarray, np.ndarray], truth: tuple[np.ndarray, np.ndarray], head: np.ndarray | None = None, seed: int = 0
 ) -> dict[str, float]:
-    """Chamfer distance and F-score of two surfaces (vertices, triangles)."""
+    """Chamfer distance, F-score and agreement of normals of two surfaces (vertices, triangles); with ``head``, which triangles of the truth
+    are the head's, (F,) bool, the F-score there, within half the distance. Of the mesh, what is nearest to those triangles counts as head."""
     rng = np.random.default_rng(seed)
     diagonal = float(np.linalg.norm(np.ptp(truth[0], axis=0)))
     sides = []
     for v_pos, faces in (mesh, truth):
-        points = sampled(v_pos, faces, rng)
+        points, normals = sampled(v_pos, faces, rng)
         seen, shown = outside(v_pos, faces, points)
-        sides.append((points[seen], v_pos, faces[shown]))
-    (p, v_m, f_m), (q, v_t, f_t) = sides
-    there, back = closest_points(p, v_t, f_t).distance / diagonal, closest_points(q, v_m, f_m).distance / diagonal
-    precision, recall = float((there <= WITHIN).mean()), float((back <= WITHIN).mean())
+        sides.append((points[seen], normals[seen], v_pos, np.flatnonzero(shown), faces))
+    (p, p_nrm, v_m, shown_m, f_m), (q, q_nrm, v_t, shown_t, f_t) = sides
+    there, back = closest_points(p, v_t, f_t[shown_t]), closest_points(q, v_m, f_m[shown_m])
+    near, far = there.distance / diagonal, back.distance / diagonal
+    precision, recall = float((near <= WITHIN).mean()), float((far <= WITHIN).mean())
+    scores = {
+        "chamfer_percent": 100 * float(near.mean() + far.mean()) / 2, "chamfer_mesh_to_truth_percent": 100 * float(near.mean()),
+        "chamfer_truth_to_mesh_percent": 100 * float(far.mean()), "precision": precision, "recall": recall,
+        "f_score": _harmonic(precision, recall), "diagonal_m": diagonal,
+        "normal_consistency": float(
+            _agreement(p_nrm, face_normals(v_t, f_t)[shown_t][there.triangle]) + _agreement(q_nrm, face_normals(v_m, f_m)[shown_m][back.triangle])
+        ) / 2,
+    }  # fmt: skip
+    if head is not None and head.any():
+        on_head = head[shown_t][there.triangle], head[shown_t][closest_points(q, v_t, f_t[shown_t]).triangle]
+        scores["f_score_head_quarter"] = _harmonic(float((near[on_head[0]] <= WITHIN / 2).mean()), float((far[on_head[1]] <= WITHIN / 2).mean()))
+    return scores
+
+
+def _harmonic(precision: float, recall: float) -> float:
+    return 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def _agreement(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean cosine of unit normals, whichever side they are on: a thin sheet is seen from both."""
+    return float(np.abs((a * b).sum(1)).mean())
+
+
+def face_normals(v_pos: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F, 3) unit normals, 0 for a triangle without area."""
+    a, b, c = v_pos[faces].astype(np.float64).transpose(1, 0, 2)
+    normal = np.cross(b - a, c - a)
+    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
+
+
+def soundness(v_pos: np.ndarray, faces: np.ndarray) -> dict[str, float]:
+    """Of a welded mesh: share of triangles whose longest side is more than four times the height on it; edges of one triangle (borders) and
+    of more than two (non-manifold); pieces."""
+    sides = np.linalg.norm(v_pos[faces] - v_pos[np.roll(faces, 1, 1)], axis=-1)
+    area = face_areas(v_pos, faces)
+    longest = sides.max(1)
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1)
+    count = np.unique(edges, axis=0, return_counts=True)[1]
     return {
-        "chamfer_percent": 100 * float(there.mean() + back.mean()) / 2, "chamfer_mesh_to_truth_percent": 100 * float(there.mean()),
-        "chamfer_truth_to_mesh_percent": 100 * float(back.mean()), "precision": precision, "recall": recall,
-        "f_score": 2 * precision * recall / max(precision + recall, 1e-9), "diagonal_m": diagonal,
-    }
+        "aspect_over_4_share": float((longest**2 > 4 * 2 * area).mean()), "border_edges": int((count == 1).sum()),
+        "non_manifold_edges": int((count > 2).sum()), "pieces": int(face_components(faces).max() + 1),
+    }  # fmt: skip
 
 
 def holes_seen(v_pos: np.ndarray, faces: np.ndarray) -> float:
@@ -178,8 +217,8 @@ def _first_hit(origin, direction, p, otherwise):
     return first
 
 
-def overlap_of_charts(v_tex: np.ndarray, t_tex_idx: np.ndarray, size: int) -> float:
-    """Share of the covered texels of a ``size`` texture whose centre lies strictly inside more than one triangle."""
+def uses_of_charts(v_tex: np.ndarray, t_tex_idx: np.ndarray, size: int) -> dict[str, float]:
+    """Of the texels of a ``size`` texture the share whose centre lies strictly inside a triangle; of these the share inside more than one."""
     corners = v_tex[t_tex_idx].astype(np.float64) * size
     count = np.zeros((size, size), np.int32)
     for a, b, c in corners:
@@ -189,22 +228,24 @@ def overlap_of_charts(v_tex: np.ndarray, t_tex_idx: np.ndarray, size: int) -> fl
         sides = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
         inside = np.all([s > 1e-6 for s in sides], 0) | np.all([s < -1e-6 for s in sides], 0)
         count[low[1] : high[1], low[0] : high[0]] += inside
-    return float((count > 1).sum() / max((count > 0).sum(), 1))
+    return {"chart_overlap_share": float((count > 1).sum() / max((count > 0).sum(), 1)), "chart_use_share": float((count > 0).mean())}
 
 
-def evaluate(path: Path, views: Sequence[tuple[str, ViewSet]], truth: tuple[np.ndarray, np.ndarray] | None) -> dict[str, Any]:
-    """Every figure of one GLB; ``views`` are named sets of pictures."""
+def evaluate(
+    path: Path, views: Sequence[tuple[str, ViewSet]], truth: tuple[np.ndarray, np.ndarray] | None, head: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Every figure of one GLB; ``views`` are named sets of pictures, ``head`` the triangles of ``truth`` that are the head's."""
     v_pos, faces, v_tex, _ = imported(path)
     welded, index = np.unique(v_pos.round(7), axis=0, return_inverse=True)
     closed = index.reshape(-1)[faces]
     out: dict[str, Any] = {
         "triangles": len(faces), "edges_manifold": is_edge_manifold(closed), "backs_seen_share": holes_seen(welded, closed),
-        "chart_overlap_share": overlap_of_charts(v_tex, faces, 1024),
+        **uses_of_charts(v_tex, faces, 1024), **soundness(welded, closed),
     }
     for name, view_set in views:
         out[name] = picture_scores(path, view_set)
     if truth is not None:
-        out["shape"] = shape_scores((welded, closed), truth)
+        out["shape"] = shape_scores((welded, closed), truth, head)
     return out
 
 
