@@ -102,7 +102,7 @@ def test_a_pose_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "expected"), [
-    ({"k1": 0.1}, "the lens is distorted (k1)"),
+    ({"camera_model": "EQUIRECTANGULAR"}, "the camera model 'EQUIRECTANGULAR' is not known"),
     ({"w": 9}, "its camera 9 x 10"),
     ({"frames": []}, "has no list of 'frames'"),
     (None, "holds neither transforms.json nor transforms_train.json"),

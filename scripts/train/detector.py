@@ -28,7 +28,7 @@ from scripts.train.shards import open_shards
 from scripts.train.things import all_words, box_of, words_for
 from third_party.grounded_sam import word_spans
 
-SHORT_SIDE, LONG_SIDE = 96, 128
+SHORT_SIDE, LONG_SIDE = 144, 192
 BATCH = 8
 PEAK_RATE = 4e-4
 STRIDES = (8, 16, 32)  # of the feature maps
@@ -53,7 +53,7 @@ def tokenizer() -> BertTokenizer:
 
 
 def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
-    """About 1.9 M parameters; sees a picture of 288 x 384 at a third of its size. The usual spread of initial weights, 0.02, is for widths
+    """About 1.9 M parameters; sees a picture of 288 x 384 at half its size. The usual spread of initial weights, 0.02, is for widths
     of 768; at 64 all words would look alike."""
     config = GroundingDinoConfig(
         backbone_config=SwinConfig(

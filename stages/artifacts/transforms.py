@@ -2,7 +2,8 @@
 
 Read and written are the forms of NeRF (``camera_angle_x``, ``transforms_{train,val,test}.json``, file names without
 extension), instant-ngp (``fl_x fl_y cx cy w h``) and nerfstudio (the same in each frame). ``transform_matrix`` is ``c2w`` with
-OpenGL axes, as in ``cameras.Camera``; the world is whatever the file's author used and is not changed.
+OpenGL axes, as in ``cameras.Camera``; the world is whatever the file's author used and is not changed. Lenses may be bent (``k1 k2 k3 k4 p1 p2``,
+``camera_model``, ``is_fisheye``); what we write is straight.
 """
 
 from __future__ import annotations
@@ -21,21 +22,24 @@ import numpy as np
 from pipeline.errors import ArtifactError
 from stages.artifacts.cameras import Camera
 from stages.artifacts.images import picture_size
+from stages.artifacts.lens import COEFFICIENTS, Lens
 
 SPLITS = ("train", "val", "test")
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG", ".JPEG")
 _INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
-_DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+_MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV_FISHEYE")  # as nerfstudio names them
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One line of ``frames``: its camera, its picture, the split that it came from, and whatever else stood there."""
+    """One line of ``frames``: its camera, its picture, the split that it came from, whatever else stood there, and the lens that bent the
+    picture, which ``ViewSet.image`` undoes."""
 
     camera: Camera
     image: Path
     split: str = "train"
     extra: Mapping[str, Any] = field(default_factory=dict)
+    lens: Lens = Lens()
 
 
 def write_transforms(
@@ -139,12 +143,12 @@ def _frame(path: Path, i: int, entry: Any, document: Mapping[str, Any], split: s
     if not isinstance(entry, dict) or not isinstance(entry.get("file_path"), str):
         raise ArtifactError(path, f"frame {i} has no 'file_path'", "Each frame names its picture.")
     where = f"frame {i} ({entry['file_path']})"
-    _refuse_distortion(path, where, {**document, **entry})
+    lens = _lens(path, where, {**document, **entry})
     image = _picture(path, where, entry["file_path"])
     fx, fy, cx, cy, width, height = _calibration(path, where, {**document, **entry}, image)
     camera = Camera(image.stem, _matrix(path, where, entry.get("transform_matrix")), fx, fy, cx, cy, width, height)
-    known = {"file_path", "transform_matrix", *_INTRINSICS}
-    return Frame(camera, image, split, {k: v for k, v in entry.items() if k not in known})
+    known = {"file_path", "transform_matrix", *_INTRINSICS, *COEFFICIENTS, "camera_model", "is_fisheye"}
+    return Frame(camera, image, split, {k: v for k, v in entry.items() if k not in known}, lens)
 
 
 def _picture(path: Path, where: str, file_path: str) -> Path:
@@ -199,7 +203,16 @@ def _matrix(path: Path, where: str, value: Any) -> np.ndarray:
     return c2w
 
 
-def _refuse_distortion(path: Path, where: str, values: Mapping[str, Any]) -> None:
-    bent = [k for k in _DISTORTION if values.get(k)]
-    if bent or values.get("is_fisheye"):
-        raise ArtifactError(path, f"{where}: the lens is distorted ({', '.join(bent) or 'fisheye'})", "Undistort the pictures first; only pinholes are known.")
+def _lens(path: Path, where: str, values: Mapping[str, Any]) -> Lens:
+    """The lens of a frame. Raises ArtifactError for one whose model is not known."""
+    model = str(values.get("camera_model", "OPENCV"))
+    if model not in _MODELS:
+        problem = f"{where}: the camera model {model!r} is not known"
+        raise ArtifactError(path, problem, f"Known are {', '.join(_MODELS)}; undistort the pictures to one of them.")
+    bent = {}
+    for name in COEFFICIENTS:
+        value = values.get(name) or 0.0
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ArtifactError(path, f"{where}: '{name}' is {value!r}", "A number was expected.")
+        bent[name] = float(value)
+    return Lens(**bent, fisheye=bool(values.get("is_fisheye")) or model == "OPENCV_FISHEYE")

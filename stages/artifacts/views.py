@@ -18,6 +18,7 @@ from pipeline.errors import ArtifactError
 from stages.artifacts.cameras import Camera
 from stages.artifacts.images import picture_size, read_srgb, write_png
 from stages.artifacts.labels import read_labels
+from stages.artifacts.lens import straightened
 from stages.artifacts.transforms import Frame, read_folder, write_transforms
 
 RING_OF_OTHERS = "views"  # pictures that name no ring
@@ -82,8 +83,10 @@ class ViewSet:
         return [n for n in self.names if self.split(n) == "test"]
 
     def image(self, name: str) -> np.ndarray:
-        """One picture, float32 sRGB (H, W, 3), or (H, W, 4) with straight alpha. Raises ArtifactError."""
-        return read_srgb(self._by_name[name].image)
+        """One picture, float32 sRGB (H, W, 3), or (H, W, 4) with straight alpha, as a pinhole takes it. Raises ArtifactError."""
+        frame = self._by_name[name]
+        picture = read_srgb(frame.image)
+        return picture if frame.lens.straight else straightened(picture, frame.camera, frame.lens)
 
     @cached_property
     def description(self) -> dict[str, Any]:

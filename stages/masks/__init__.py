@@ -26,7 +26,7 @@ def _capabilities(settings: MasksSettings) -> tuple[Capability, ...]:
 
 
 def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
-    if GroundedSam(settings).probe() is not None:
+    if (settings.backend == "silhouette" and not settings.parts) or GroundedSam(settings).probe() is not None:
         return ()
     from third_party.models import use_all
 

@@ -111,7 +111,8 @@ def broken(tmp_path: Path, **changes: object) -> Path:
         ({"transform_matrix": (2 * np.eye(4)).tolist()}, "no rotation and translation"),
         ({"fl_x": -1}, "'fl_x' is -1"),
         ({"fl_x": "wide"}, "'fl_x' is 'wide'"),
-        ({"k1": 0.1}, r"frame 1 .*the lens is distorted \(k1\)"),
+        ({"k1": "wide"}, r"frame 1 .*'k1' is 'wide'"),
+        ({"camera_model": "EQUIRECTANGULAR"}, r"frame 1 .*camera model 'EQUIRECTANGULAR' is not known"),
     ],
 )
 def test_errors_name_file_and_frame(tmp_path: Path, changes: dict, expected: str) -> None:
