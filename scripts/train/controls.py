@@ -30,7 +30,7 @@ KINDS = ("openpose", "depth", "lineart")
 BATCH = 4
 PEAK_RATE = 4e-4
 LEAN = 1.2
-SHARDS = 12  # whose latents are encoded
+SHARDS = 8  # whose latents are encoded
 
 
 class Controls(nn.Module):

@@ -205,19 +205,25 @@ def inputs_of(scenes: list[Scene], asks: list[tuple[list[str], dict[str, str]]],
     return given | {"assigned": torch.stack([assigned_places(its["boxes"]) for its in labels])}
 
 
+def map_sizes() -> list[tuple[int, int]]:
+    """(height, width) of the three feature maps: sides that a stride does not divide are padded."""
+    return [(math.ceil(LONG_SIDE / stride), math.ceil(SHORT_SIDE / stride)) for stride in STRIDES]
+
+
 def assigned_places(boxes: Tensor) -> Tensor:
     """(n, 4) boxes as centre and size, shares of the picture -> (places of the three feature maps, one after another) the number of the box that a
     place is asked for, or -1. A box is asked of the NEAREST free places to its middle, on the map whose places are a third of it or more; the smallest choose first."""
-    taken = torch.full((sum((LONG_SIDE // s) * (SHORT_SIDE // s) for s in STRIDES),), -1)
+    maps = map_sizes()
+    taken = [torch.full((height * width,), -1) for height, width in maps]
     sizes = (boxes[:, 2] * SHORT_SIDE * boxes[:, 3] * LONG_SIDE).sqrt()
     for thing in sizes.argsort().tolist():
         level = sum(float(sizes[thing]) > 3 * stride for stride in STRIDES[:-1])
-        begin = sum((LONG_SIDE // s) * (SHORT_SIDE // s) for s in STRIDES[:level])
-        height, width = LONG_SIDE // STRIDES[level], SHORT_SIDE // STRIDES[level]
-        rows, columns = torch.meshgrid(torch.arange(height) + 0.5 - float(boxes[thing, 1]) * height, torch.arange(width) + 0.5 - float(boxes[thing, 0]) * width, indexing="ij")
-        away = (rows**2 + columns**2).flatten().masked_fill(taken[begin : begin + height * width] >= 0, torch.inf)
-        taken[begin + away.topk(NEAREST, largest=False).indices] = thing
-    return taken
+        (height, width), free = maps[level], taken[level] < 0
+        rows = torch.arange(height) + 0.5 - float(boxes[thing, 1]) * height
+        columns = torch.arange(width) + 0.5 - float(boxes[thing, 0]) * width
+        away = (rows[:, None] ** 2 + columns**2).flatten().masked_fill(~free, torch.inf)
+        taken[level][away.topk(NEAREST, largest=False).indices] = thing
+    return torch.cat(taken)
 
 
 @torch.no_grad()

@@ -110,12 +110,32 @@ def test_words_leave_the_text_model_apart_and_do_not_heed_their_neighbours() -> 
     assert torch.nn.functional.cosine_similarity(first[4], again[1], dim=0) > 0.97
 
 
+def test_places_are_those_of_the_networks_first_stage() -> None:
+    torch.manual_seed(0)
+    reader = detector.tokenizer()
+    text = reader(["girl. hair."], return_tensors="pt")
+    with torch.no_grad():
+        out = detector.detector(len(reader)).eval()(pixel_values=torch.zeros(1, 3, detector.LONG_SIDE, detector.SHORT_SIDE), **text)
+    assert out.enc_outputs_class.shape[1] == len(detector.assigned_places(torch.zeros(0, 4))) == sum(h * w for h, w in detector.map_sizes())
+    middles = [((r + 0.5) / h, (c + 0.5) / w) for h, w in detector.map_sizes() for r in range(h) for c in range(w)]
+    for place, (y, x) in list(enumerate(middles))[::7]:
+        at = detector.assigned_places(torch.tensor([[x, y, *_size_of(place)]]))
+        assert at[place] == 0
+
+
+def _size_of(place: int) -> tuple[float, float]:
+    """Width and height, shares of the picture, of a thing that belongs on the map of ``place``."""
+    level = int(np.searchsorted(np.cumsum([h * w for h, w in detector.map_sizes()]), place, side="right"))
+    side = 2 * detector.STRIDES[level]
+    return side / detector.SHORT_SIDE, side / detector.LONG_SIDE
+
+
 def test_a_thing_is_asked_of_the_places_nearest_to_its_middle_on_the_map_of_its_size() -> None:
     small, large = [0.25, 0.25, 0.1, 0.1], [0.5, 0.5, 0.9, 0.95]
     taken = detector.assigned_places(torch.tensor([large, small]))
-    fine, middle, coarse = taken.split([(detector.LONG_SIDE // s) * (detector.SHORT_SIDE // s) for s in detector.STRIDES])
+    fine, middle, coarse = taken.split([height * width for height, width in detector.map_sizes()])
     assert (fine == 1).sum() == detector.NEAREST and (coarse == 0).sum() == detector.NEAREST and (middle == -1).all()
-    width = detector.SHORT_SIDE // 8
+    width = detector.map_sizes()[0][1]
     rows, columns = (fine == 1).nonzero()[:, 0] // width, (fine == 1).nonzero()[:, 0] % width
     assert ((rows + 0.5) * 8 - 0.25 * detector.LONG_SIDE).abs().max() < 16 and ((columns + 0.5) * 8 - 0.25 * detector.SHORT_SIDE).abs().max() < 16
 
