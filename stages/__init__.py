@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError, MissingError
 from pipeline.graph import Mistake, Outlook, Preview, Recipe
 
 DRAWN_ALWAYS = "mask"
+NEED_A_RIG = ("vrm",)
 FRONT_ALONE = {"conditions.body_ring.views": "1", "conditions.head_ring.views": "0", "views.references": "[]", "views.keep": "null",
                "views.redo": "[]"}
 
@@ -66,6 +67,7 @@ def _unneeded(settings: Mapping[str, Any]) -> Mapping[str, str]:
 def _mistakes(settings: Mapping[str, Any]) -> Iterator[Mistake]:
     if settings["views"].source == "diffusion":
         yield from _undrawn_kinds(settings)
+    yield from _unrigged_formats(settings)
     for stage, setting, check in _user_files(settings):
         try:
             check()
@@ -81,6 +83,16 @@ def _undrawn_kinds(settings: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake("views", (("conditions", "kinds"), ("views", "controlnets", index, "kind")),
                           f"views.controlnets[{index}] ({control.model}) reads {control.kind!r} pictures, and conditions.kinds draws only "
                           f"{', '.join(drawn)}; add {control.kind} there, or take it out of views.controlnets")
+
+
+def _unrigged_formats(settings: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Formats that are nothing without a skeleton, where there will be none."""
+    if "rig" not in _unneeded(settings):
+        return
+    for index, name in enumerate(settings["export"].formats):
+        if name in NEED_A_RIG:
+            yield Mistake("export", (("export", "formats", index), ("export", "formats")),
+                          f"{name} needs a rig, and there is none: {_unneeded(settings)['rig']}; take {name} out of export.formats")
 
 
 def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | int, ...], Callable[[], object]]]:

@@ -116,3 +116,11 @@ def test_own_views_that_will_not_do(tmp_path: Path, change: dict[str, object] | 
         (tmp_path / "own" / "transforms.json").write_text(json.dumps(document | change))
     (said,) = refused(tmp_path, "views:\n  source: images\n  folder: own\n")
     assert said.startswith("c.yaml:5:11: views.folder: own") and expected in said
+
+
+def test_an_avatar_of_own_pictures_has_no_rig(tmp_path: Path) -> None:
+    cameras = ring("a", 2, np.zeros(3), 4.0, 0.0, 20.0, 8, 10)
+    write_view_set(tmp_path / "own", zip(cameras, [np.zeros((10, 8, 4), np.uint8)] * 2, strict=True))
+    (said,) = refused(tmp_path, "views: {source: images, folder: own}\nexport:\n  formats: [glb, vrm]\n")
+    assert said == ("c.yaml:5:18: export.formats[1]: vrm needs a rig, and there is none: without conditions there is no posed body to take the "
+                    "skeleton from; the export is static; take vrm out of export.formats")

@@ -46,13 +46,13 @@ class ExportSet:
         return [self.folder / name for name in self.listing["files"]]
 
     def validate(self) -> None:
-        """All listed files are there, and the GLB can be read back with the triangles that it should have. Raises ``ArtifactError``."""
+        """All listed files are there, and GLB and VRM can be read back with the triangles that it should have. Raises ``ArtifactError``."""
         from stages.artifacts.glb_reader import read_glb
 
         for path in self.files:
             if not path.is_file() or path.stat().st_size == 0:
                 raise ArtifactError(self.folder, f"{path.name} is missing or empty", REMEDY)
-            if path.suffix == ".glb":
+            if path.suffix in (".glb", ".vrm"):
                 scene = read_glb(path)
                 triangles = sum(len(part.t_pos_idx) for part in scene.parts)
                 if triangles != self.listing["triangles"]:

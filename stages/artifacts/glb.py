@@ -7,24 +7,19 @@ The bytes depend on the arguments alone. Specification: Khronos glTF 2.0, sectio
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stages.artifacts.body import Skeleton
+from stages.artifacts.glb_document import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, FLOAT, U8, U16, U32, GlbDocument
 from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.normals import unit, vertex_normals
 
 GENERATOR = "anime character pipeline"
-FLOAT, U8, U16, U32 = 5126, 5121, 5123, 5125
-ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
-LINEAR, LINEAR_MIPMAP_LINEAR, REPEAT = 9729, 9987, 10497
-_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
 
 @dataclass(frozen=True)
@@ -86,58 +81,6 @@ def wxyz_z_up_to_xyzw_y_up(q_wxyz: np.ndarray) -> np.ndarray:
     return np.concatenate([z_up_to_y_up(q_wxyz[..., 1:]), q_wxyz[..., :1]], -1)
 
 
-@dataclass
-class _Document:
-    """The JSON being built and the binary chunk beside it."""
-
-    json: dict[str, Any] = field(default_factory=dict)
-    binary: bytearray = field(default_factory=bytearray)
-
-    def add(self, kind: str, item: dict[str, Any]) -> int:
-        """Append to a top-level array; returns the index."""
-        self.json.setdefault(kind, []).append(item)
-        return len(self.json[kind]) - 1
-
-    def view(self, payload: bytes, target: int | None = None) -> int:
-        """A buffer view of ``payload``, aligned to 4 bytes."""
-        self.binary.extend(b"\0" * (-len(self.binary) % 4))
-        item = {"buffer": 0, "byteOffset": len(self.binary), "byteLength": len(payload)}
-        if target is not None:
-            item["target"] = target
-        self.binary.extend(payload)
-        return self.add("bufferViews", item)
-
-    def accessor(self, values: np.ndarray, component: int, target: int | None = None, bounds: bool = False) -> int:
-        """An accessor of ``values`` (N,) or (N, C), whose dtype must be ``component``'s."""
-        columns = 1 if values.ndim == 1 else int(np.prod(values.shape[1:]))
-        item = {"bufferView": self.view(np.ascontiguousarray(values).tobytes(), target), "componentType": component,
-                "count": len(values), "type": _TYPES[columns]}
-        if bounds:
-            flat = values.reshape(len(values), columns)
-            item["min"], item["max"] = flat.min(0).tolist(), flat.max(0).tolist()
-        return self.add("accessors", item)
-
-    def texture(self, png: bytes, name: str) -> dict[str, int]:
-        """A texture reference for a material."""
-        image = self.add("images", {"bufferView": self.view(png), "mimeType": "image/png", "name": name})
-        if "samplers" not in self.json:
-            self.add("samplers", {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR, "wrapS": REPEAT, "wrapT": REPEAT})
-        return {"index": self.add("textures", {"sampler": 0, "source": image})}
-
-    def to_bytes(self) -> bytes:
-        """The file: 12-byte header, JSON chunk padded with spaces, BIN chunk padded with zeros."""
-        self.binary.extend(b"\0" * (-len(self.binary) % 4))
-        self.json["buffers"] = [{"byteLength": len(self.binary)}]
-        text = json.dumps(self.json, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        text += b" " * (-len(text) % 4)
-        total = 12 + 8 + len(text) + 8 + len(self.binary)
-        return b"".join([
-            struct.pack("<4sII", b"glTF", 2, total),
-            struct.pack("<I4s", len(text), b"JSON"), text,
-            struct.pack("<I4s", len(self.binary), b"BIN\0"), bytes(self.binary),
-        ])
-
-
 def write_glb(
     path: Path,
     mesh: GlbMesh | TexturedMesh,
@@ -152,12 +95,25 @@ def write_glb(
 
     Raises ValueError if an index, a shape or a number is not usable, naming it.
     """
+    document = glb_document(mesh, material, skeleton, joints, weights, name)
+    for animation in animations if skeleton is not None else ():
+        document.add("animations", _animation(document, animation, skeleton))
+    Path(path).write_bytes(document.to_bytes())
+
+
+def glb_document(
+    mesh: GlbMesh | TexturedMesh, material: GlbMaterial | None = None, skeleton: Skeleton | None = None, joints: np.ndarray | None = None,
+    weights: np.ndarray | None = None, name: str = "character", tangents: bool = True,
+) -> GlbDocument:
+    """What ``write_glb`` writes, for those who add to it: the mesh is node 0, the material is material 0. Raises ValueError as it does."""
     check_mesh(mesh)
     if (skeleton is None) != (joints is None) or (skeleton is None) != (weights is None):
         raise ValueError("skeleton, joints and weights belong together: give all three, or none")
-    document = _Document({"asset": {"version": "2.0", "generator": GENERATOR}, "scene": 0})
+    document = GlbDocument({"asset": {"version": "2.0", "generator": GENERATOR}, "scene": 0})
     index = document.add("materials", _material(document, material or GlbMaterial()))
     attributes, triangles, source = _vertices(mesh)
+    if not tangents:
+        attributes.pop("TANGENT", None)
     if skeleton is not None:
         attributes |= _influences(joints[source], weights[source], len(skeleton.names))
     primitive = {
@@ -171,10 +127,8 @@ def write_glb(
     if skeleton is not None:
         document.json["nodes"][0]["skin"] = 0
         roots += _skin(document, skeleton, name)
-        for animation in animations:
-            document.add("animations", _animation(document, animation, skeleton))
     document.json["scenes"] = [{"name": name, "nodes": roots}]
-    Path(path).write_bytes(document.to_bytes())
+    return document
 
 
 def check_mesh(mesh: GlbMesh | TexturedMesh) -> None:
@@ -258,12 +212,12 @@ def _influences(joints: np.ndarray, weights: np.ndarray, count: int) -> dict[str
     return {"JOINTS_0": j.astype(np.uint8 if count <= 256 else np.uint16), "WEIGHTS_0": w}
 
 
-def _attribute(document: _Document, name: str, values: np.ndarray) -> int:
+def _attribute(document: GlbDocument, name: str, values: np.ndarray) -> int:
     component = {"float32": FLOAT, "uint8": U8, "uint16": U16}[values.dtype.name]
     return document.accessor(values, component, ARRAY_BUFFER, bounds=name == "POSITION")
 
 
-def _material(document: _Document, material: GlbMaterial) -> dict[str, Any]:
+def _material(document: GlbDocument, material: GlbMaterial) -> dict[str, Any]:
     pbr: dict[str, Any] = {
         "baseColorFactor": list(material.kd_factor), "roughnessFactor": material.roughness, "metallicFactor": material.metallic,
     }
@@ -281,7 +235,7 @@ def _material(document: _Document, material: GlbMaterial) -> dict[str, Any]:
     return out
 
 
-def _skin(document: _Document, skeleton: Skeleton, name: str) -> list[int]:
+def _skin(document: GlbDocument, skeleton: Skeleton, name: str) -> list[int]:
     """Joint nodes and the skin; returns the root nodes. A joint's tail, relative to its head, stands in the node's extras."""
     heads, tails = z_up_to_y_up(skeleton.heads), z_up_to_y_up(skeleton.tails)
     first = len(document.json["nodes"])
@@ -304,7 +258,7 @@ def _skin(document: _Document, skeleton: Skeleton, name: str) -> list[int]:
     return roots
 
 
-def _animation(document: _Document, animation: GlbAnimation, skeleton: Skeleton) -> dict[str, Any]:
+def _animation(document: GlbDocument, animation: GlbAnimation, skeleton: Skeleton) -> dict[str, Any]:
     """One glTF animation: a rotation channel for each joint, and a translation of the root if it moves."""
     times = document.accessor(animation.times_s.astype(np.float32), FLOAT, bounds=True)
     channels: list[dict[str, Any]] = []

@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import ConfigError
+from stages.artifacts.humanoid import REQUIRED
 
-REQUIRED = ("hips", "spine", "head") + tuple(
-    side + part for side in ("left", "right") for part in ("UpperArm", "LowerArm", "Hand", "UpperLeg", "LowerLeg", "Foot")
-)
 _LIMBS = {
     "Shoulder": "shoulder clavicle collar collarbone scapula", "UpperArm": "upperarm arm uparm bicep", "LowerArm": "lowerarm forearm elbow lowarm",
     "Hand": "hand wrist", "UpperLeg": "upperleg upleg thigh", "LowerLeg": "lowerleg leg calf shin knee lowleg", "Foot": "foot ankle",

@@ -25,4 +25,4 @@ def _run(settings: ExportSettings, inputs: ExportInputs, context: StageContext) 
     return run(settings, inputs.mesh, inputs.rig, context)
 
 
-STAGE = Stage("export", 2, ExportSettings, ExportInputs, ExportSet, _run)
+STAGE = Stage("export", 3, ExportSettings, ExportInputs, ExportSet, _run)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from pipeline.stage import StageContext
 from stages.artifacts.exports import CONTACT_SHEET, LISTING, TURNTABLE, ExportSet
-from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.images import write_png
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
+from stages.export import glb, obj, vrm
+from stages.export.delivery import Delivery
 from stages.export.figure import Figure
-from stages.export.obj import write_obj
 from stages.export.settings import ExportSettings
 from stages.export.sheet import contact_sheet_of
 from stages.export.textures import Textures, textures_of
@@ -32,9 +31,10 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     figure = Figure(mesh.mesh, None if rig is None else rig.skinning)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
+    delivery = Delivery(settings, figure, textures, context)
     files: list[str] = []
     for name in settings.formats:
-        files += _WRITERS[name](context.out, settings, figure, textures)
+        files += _WRITERS[name](delivery)
         context.progress.advance()
     write_mp4(context.out / TURNTABLE, _turn(figure, settings, context), settings.turntable_frames / settings.turntable_s)
     listing = _listing(settings, figure, textures, [*files, TURNTABLE, CONTACT_SHEET])
@@ -47,26 +47,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     return ExportSet.open(context.out)
 
 
-def _write_glb(folder: Path, settings: ExportSettings, figure: Figure, textures: Textures) -> list[str]:
-    mesh = figure.mesh
-    material = GlbMaterial(settings.name, textures.kd, textures.ks, textures.normal, double_sided=settings.double_sided)
-    file = f"{settings.name}.glb"
-    if figure.skinning is None:
-        write_glb(folder / file, mesh, material, name=settings.name)
-        return [file]
-    # Tangents belong to the pose of the pictures; at rest the writer makes its own from positions and texture coordinates.
-    at_rest = GlbMesh(figure.v_pos, mesh.t_pos_idx, figure.v_nrm, mesh.v_tex, mesh.t_tex_idx)
-    skinning = figure.skinning
-    write_glb(folder / file, at_rest, material, skinning.skeleton, skinning.joints, skinning.weights, name=settings.name)
-    return [file]
-
-
-def _write_obj(folder: Path, settings: ExportSettings, figure: Figure, textures: Textures) -> list[str]:
-    mesh = figure.mesh
-    return write_obj(folder, settings.name, figure.v_pos, figure.v_nrm, mesh.v_tex, mesh.t_pos_idx, mesh.t_tex_idx, textures)
-
-
-_WRITERS = {"glb": _write_glb, "obj": _write_obj}
+_WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {"glb": glb.write, "vrm": vrm.write, "obj": obj.write}
 
 
 def _turn(figure: Figure, settings: ExportSettings, context: StageContext) -> Iterator[np.ndarray]:

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from stages.artifacts.glb import z_up_to_y_up
+from stages.export.delivery import Delivery
 from stages.export.textures import Textures
+
+
+def write(delivery: Delivery) -> list[str]:
+    """``name``.obj, ``name``.mtl and three textures; returns the files' names."""
+    figure, mesh = delivery.figure, delivery.figure.mesh
+    return write_obj(delivery.folder, delivery.settings.name, figure.v_pos, figure.v_nrm, mesh.v_tex, mesh.t_pos_idx, mesh.t_tex_idx,
+                     delivery.textures)
 
 
 def write_obj(

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.stage import NAME, NAME_LENGTH
+from stages.export.vrm_settings import MtoonSettings, VrmSettings
 
-FORMATS = ("glb", "obj")
+FORMATS = ("glb", "vrm", "obj")
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -31,10 +32,13 @@ class ExportSettings(BaseModel):
         description="Name of the files and of the mesh in them; the character's, unless given here.",
     )
     formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
-        ("glb",), description="Files to write: `glb` (skinned where there is a rig), `obj` (with its MTL and textures; never skinned)."
+        ("glb",), description="Files to write: `glb` (skinned where there is a rig), `vrm` (VRM 1.0, an avatar; needs a rig), `obj` (with its MTL and "
+        "textures; never skinned)."
     )
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
     double_sided: bool = Field(False, description="Mark the material as visible from both sides.")
     turntable_frames: int = Field(36, ge=8, le=360, description="Pictures in the turntable video, one full turn.")
     turntable_px: int = Field(720, ge=64, le=2160, description="Height of the turntable video (pixels); the width is two thirds of it.")
     turntable_s: float = Field(3.6, gt=0.2, le=60, description="Length of the turntable video (seconds).")
+    vrm: VrmSettings = Field(VrmSettings(), description="Meta information of the VRM: its author, and who may do what with it.")
+    mtoon: MtoonSettings = Field(MtoonSettings(), description="Toon shading of the VRM.")

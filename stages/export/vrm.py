@@ -1,0 +1,87 @@
+"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon material, meta information; +Y up, facing +Z, metres.
+
+Expressions are left out: VRM builds them of morph targets, texture offsets and material colours, and the figure has one surface with its
+face painted on it. Specification: vrm-c, VRMC_vrm 1.0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import StageError
+from stages.artifacts.glb import GlbMaterial, GlbMesh, glb_document, z_up_to_y_up
+from stages.artifacts.glb_document import GlbDocument
+from stages.artifacts.humanoid import humanoid_map, humanoid_problems
+from stages.artifacts.images import encode_png
+from stages.artifacts.normals import vertex_normals
+from stages.artifacts.rig import Skinning
+from stages.export.delivery import Delivery
+from stages.export.mtoon import make_toon
+from stages.export.t_pose import in_t_pose
+from stages.export.vrm_meta import meta
+
+SPEC_VERSION = "1.0"
+THUMBNAIL_PX = 1024
+# The eyes turn by up to 10 degrees for a look to the side, up or down, as the specification's example has it.
+_GAZE = {"inputMaxValue": 90.0, "outputScale": 10.0}
+
+
+def write(delivery: Delivery) -> list[str]:
+    """``name``.vrm; returns its name. Raises StageError if there is no humanoid skeleton."""
+    skinning = in_t_pose(humanoid_skinning(delivery))
+    document = _body(delivery, skinning)
+    make_toon(document, document.json["materials"][0], delivery.settings.mtoon)
+    joints = document.json["skins"][0]["joints"]
+    for name, content in _extensions(delivery, document, skinning, joints).items():
+        document.extend(document.json, name, content)
+    file = f"{delivery.settings.name}.vrm"
+    (delivery.folder / file).write_bytes(document.to_bytes())
+    return [file]
+
+
+def humanoid_skinning(delivery: Delivery) -> Skinning:
+    """The figure's skinning. Raises StageError if it has none, or one whose joints are no humanoid's."""
+    skinning = delivery.figure.skinning
+    if skinning is None:
+        raise StageError("a VRM is a rigged humanoid, and there is no rig; take vrm out of export.formats")
+    problems = humanoid_problems(skinning.skeleton)
+    if problems:
+        raise StageError(f"a VRM needs a whole humanoid, and of this skeleton {'; '.join(problems)}. Give conditions.body a humanoid armature, "
+                         "or take vrm out of export.formats")
+    return skinning
+
+
+def _body(delivery: Delivery, skinning: Skinning) -> GlbDocument:
+    """Mesh, material and joints; without tangents, which VRM leaves to the program that reads it."""
+    settings, mesh, textures = delivery.settings, delivery.figure.mesh, delivery.textures
+    normal = textures.normal if settings.mtoon.normal_map else None
+    material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=settings.double_sided)
+    v_pos = skinning.v_pos_rest.astype(np.float64)
+    surface = GlbMesh(v_pos, mesh.t_pos_idx, vertex_normals(v_pos, mesh.t_pos_idx), mesh.v_tex, mesh.t_tex_idx)
+    return glb_document(surface, material, skinning.skeleton, skinning.joints, skinning.weights, settings.name, tangents=False)
+
+
+def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, joints: list[int]) -> dict[str, dict[str, Any]]:
+    """Extensions of the whole file. ``joints`` are the nodes of the skeleton's joints. Chains of hair would add VRMC_springBone here."""
+    thumbnail = document.image(encode_png(delivery.figure.picture(delivery.figure.face_camera(0.0, THUMBNAIL_PX))), "thumbnail")
+    bones = humanoid_map(skinning.skeleton)
+    vrm: dict[str, Any] = {
+        "specVersion": SPEC_VERSION,
+        "meta": meta(delivery.settings.name, delivery.settings.vrm, thumbnail, delivery.context.warn),
+        "humanoid": {"humanBones": {bone: {"node": joints[j]} for bone, j in bones.items()}},
+        "firstPerson": {"meshAnnotations": [{"node": 0, "type": "auto"}]},
+        "expressions": {},  # none; but readers there are that without the word take no gaze either
+    }
+    if {"leftEye", "rightEye"} <= set(bones):
+        vrm["lookAt"] = look_at(skinning, bones)
+    return {"VRMC_vrm": vrm}
+
+
+def look_at(skinning: Skinning, bones: dict[str, int]) -> dict[str, Any]:
+    """Gaze by the eye joints, seen from the middle between them."""
+    heads = skinning.skeleton.heads
+    between = (heads[bones["leftEye"]] + heads[bones["rightEye"]]) / 2 - heads[bones["head"]]
+    ranges = ("rangeMapHorizontalInner", "rangeMapHorizontalOuter", "rangeMapVerticalDown", "rangeMapVerticalUp")
+    return {"type": "bone", "offsetFromHeadBone": z_up_to_y_up(between).tolist(), **{name: dict(_GAZE) for name in ranges}}
