@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.stage import StageContext
+from stages.artifacts.body import Skeleton
+from stages.export.bone_names import renamed
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
 from stages.export.textures import Textures
@@ -19,6 +21,10 @@ class Delivery:
     figure: Figure
     textures: Textures
     context: StageContext
+
+    def named(self, skeleton: Skeleton) -> Skeleton:
+        """A skeleton with the names that its joints bear in the files."""
+        return renamed(skeleton, self.settings.bones)
 
     @property
     def folder(self) -> Path:

@@ -17,5 +17,5 @@ def write(delivery: Delivery) -> list[str]:
         return [file]
     # Tangents belong to the pose of the pictures; at rest the writer makes its own from positions and texture coordinates.
     at_rest = GlbMesh(figure.v_pos, mesh.t_pos_idx, figure.v_nrm, mesh.v_tex, mesh.t_tex_idx)
-    write_glb(delivery.folder / file, at_rest, material, skinning.skeleton, skinning.joints, skinning.weights, name=settings.name)
+    write_glb(delivery.folder / file, at_rest, material, delivery.named(skinning.skeleton), skinning.joints, skinning.weights, name=settings.name)
     return [file]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -34,6 +34,10 @@ class ExportSettings(BaseModel):
     formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
         ("glb",), description="Files to write: `glb` (skinned where there is a rig), `vrm` (VRM 1.0, an avatar; needs a rig), `obj` (with its MTL and "
         "textures; never skinned)."
+    )
+    bones: Literal["own", "vrm", "mixamo", "unity", "unreal"] = Field(
+        "own", description="Names of the humanoid's joints in the files: the program's `own` (VRM's, as for `vrm`), `mixamo`, `unity` (Humanoid), `unreal` "
+        "(mannequin). Joints that are no humanoid's keep theirs."
     )
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
     double_sided: bool = Field(False, description="Mark the material as visible from both sides.")

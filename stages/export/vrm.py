@@ -60,7 +60,7 @@ def _body(delivery: Delivery, skinning: Skinning) -> GlbDocument:
     material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=settings.double_sided)
     v_pos = skinning.v_pos_rest.astype(np.float64)
     surface = GlbMesh(v_pos, mesh.t_pos_idx, vertex_normals(v_pos, mesh.t_pos_idx), mesh.v_tex, mesh.t_tex_idx)
-    return glb_document(surface, material, skinning.skeleton, skinning.joints, skinning.weights, settings.name, tangents=False)
+    return glb_document(surface, material, delivery.named(skinning.skeleton), skinning.joints, skinning.weights, settings.name, tangents=False)
 
 
 def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, joints: list[int]) -> dict[str, dict[str, Any]]:
