@@ -38,7 +38,7 @@ class Config:
 
 def load(recipe: Recipe, source: Path | None, others: Sequence[tuple[str, str | None]] = (), profile: str | None = None,
          profiles: Path = PROFILES) -> Config:
-    """Settings for ``recipe`` from the file ``source``, laid over its profile, under ``others`` from the command line.
+    """Settings for ``recipe`` from the file ``source``, laid over its profile and its presets, under ``others`` from the command line.
 
     Raises ConfigError that lists every mistake with file, line and column; nothing is half-accepted.
     """
@@ -51,7 +51,7 @@ def load(recipe: Recipe, source: Path | None, others: Sequence[tuple[str, str | 
         _name_after_prompt(document)
     if profile is not None:
         document.set(("profile",), profile, Place(flag="command line, --profile"))
-    document = _over_profile(document, recipe, profiles, complaints)
+    document = _over_presets(_profile(document, recipe, profiles, complaints), document, recipe.presets)
     complaints += lay_over(document, into_lists, recipe.common, sections, everywhere)
     _open_empty_sections(document, sections)
     complaints += _unknown_sections(document, recipe, sections, everywhere)
@@ -103,18 +103,31 @@ def _name_after_prompt(document: Document) -> None:
         document.set(("name",), "-".join(kept)[:60] or "character", document.place(("prompt",)))
 
 
-def _over_profile(document: Document, recipe: Recipe, profiles: Path, complaints: list[Complaint]) -> Document:
+def _profile(document: Document, recipe: Recipe, profiles: Path, complaints: list[Complaint]) -> Document:
+    """The profile that ``document`` names; an empty one where there is none."""
     default = recipe.common.model_fields["profile"].default
     name = document.values.get("profile", default)
     known = sorted(p.stem for p in profiles.glob("*.yaml"))
     if name in known:
-        return read_yaml(profiles / f"{name}.yaml").overlaid(document)
+        return read_yaml(profiles / f"{name}.yaml")
     if known or name != default:
         near = nearest(str(name), known)
         hint = f"; did you mean {near!r}?" if near else ""
         complaints.append(complaint(document.place(("profile",)),
                                     f"profile: expected one of {', '.join(known) or 'none there is'}, got {name!r}{hint}"))
-    return document
+    return Document()
+
+
+def _over_presets(profile: Document, document: Document, presets: Mapping[str, Path]) -> Document:
+    """``document`` over the presets that it names, over its profile; a name that is none is the setting's own type to refuse."""
+    under = profile
+    for setting, folder in presets.items():
+        location = tuple(setting.split("."))
+        name = document.at(location) if document.has(location) else profile.at(location)
+        path = folder / f"{name}.yaml"
+        if isinstance(name, str) and path.parent == folder and path.is_file():
+            under = under.overlaid(read_yaml(path))
+    return under.overlaid(document)
 
 
 def _open_empty_sections(document: Document, sections: Mapping[str, type[BaseModel]]) -> None:

@@ -77,7 +77,8 @@ class Recipe:
     sentence that says why. ``common`` holds the settings of the whole run; a stage's setting of the same name takes the
     run's value, but for those that ``apart`` names ("masks.prompt") because they mean something else. ``models`` names the
     settings that take a name of ``known_models`` or a folder. ``mistakes`` looks at the settings of all stages together, and
-    into the user's files, before anything runs. ``forecast`` maps stages to a sentence on the time and the memory that they will take.
+    into the user's files, before anything runs. ``presets`` maps a setting ("export.preset") to the folder of YAMLs that its values name:
+    defaults for any stage, over the profile's and under what is written. ``forecast`` maps stages to a sentence on the time and the memory that they will take.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Recipe:
     apart: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     known_models: Callable[[], Iterable[str]] = field(default=_none_known)
+    presets: Mapping[str, Path] = field(default_factory=dict)
     skipped: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=_none_skipped)
     mistakes: Callable[[Mapping[str, Any]], Iterable[Mistake]] = field(default=_none_wrong)
     forecast: Callable[[Mapping[str, Any], Outlook], Mapping[str, str]] = field(default=_nothing_foretold)

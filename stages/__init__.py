@@ -12,6 +12,7 @@ from pipeline.graph import Mistake, Outlook, Preview, Recipe
 
 DRAWN_ALWAYS = "mask"
 NEED_A_RIG = ("vrm",)
+PRESETS = Path(__file__).resolve().parents[1] / "configs" / "presets"
 FRONT_ALONE = {"conditions.body_ring.views": "1", "conditions.head_ring.views": "0", "views.references": "[]", "views.keep": "null",
                "views.redo": "[]"}
 
@@ -30,7 +31,7 @@ def character() -> Recipe:
                   apart=frozenset({"masks.prompt"}),
                   models=frozenset({"views.model", "views.vae", "views.controlnets.model", "views.ip_adapter.image_encoder", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
                   skipped=_unneeded, mistakes=_mistakes,
-                  preview=Preview("views", FRONT_ALONE, _sheet), forecast=_forecast)
+                  presets={"export.preset": PRESETS}, preview=Preview("views", FRONT_ALONE, _sheet), forecast=_forecast)
 
 
 def _forecast(settings: Mapping[str, Any], outlook: Outlook) -> Mapping[str, str]:

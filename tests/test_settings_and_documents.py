@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from scripts.tables import filled
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = stages.character()
-CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.yaml") if p.parent.name != "profiles")
+CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.yaml") if p.parent.name not in ("profiles", "presets"))
 
 
 def test_the_recipe_hangs_together() -> None:
@@ -47,6 +48,16 @@ def test_every_committed_yaml_is_right(path: Path) -> None:
 @pytest.mark.parametrize("profile", sorted(p.stem for p in (ROOT / "configs/profiles").glob("*.yaml")))
 def test_every_profile_is_right(profile: str) -> None:
     assert load(RECIPE, None, [("prompt", "x")], profile).common.profile == profile
+
+
+@pytest.mark.parametrize("preset", sorted(p.stem for p in (ROOT / "configs/presets").glob("*.yaml")))
+def test_every_preset_is_right_and_can_be_named(preset: str) -> None:
+    config = load(RECIPE, None, [("prompt", "x"), ("export.preset", preset)])
+    assert config.stages["export"].preset == preset and config.stages["mesh"].triangles != load(RECIPE, None, [("prompt", "x")]).stages["mesh"].triangles
+    own = load(RECIPE, None, [("prompt", "x"), ("export.preset", preset), ("mesh.triangles", "1234")], "sd15")
+    assert (own.stages["mesh"].triangles, own.stages["conditions"].width) == (1234, 768)
+    assert set(typing.get_args(typing.get_args(type(own.stages["export"]).model_fields["preset"].annotation)[0])) == {
+        p.stem for p in (ROOT / "configs/presets").glob("*.yaml")}
 
 
 @pytest.mark.parametrize(("name", "make"), [("configuration.md", markdown), ("character.schema.json", json_schema)])

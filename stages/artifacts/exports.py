@@ -34,7 +34,7 @@ class ExportSet:
     @cached_property
     def listing(self) -> Mapping[str, Any]:
         """``name``, ``files`` (all names, in the order written), ``rigged``, and the figures of the mesh: ``triangles``, ``vertices``,
-        ``joints``, ``texture_px``, ``height_m``."""
+        ``joints``, ``texture_px``, ``height_m``; with a rig also ``vrchat``, what an avatar of it costs and how it is ranked there."""
         try:
             return json.loads((self.folder / LISTING).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

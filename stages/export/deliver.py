@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from stages.artifacts.images import write_png
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
-from stages.export import glb, obj, vrm
+from stages.export import glb, obj, performance, stl, vrm
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
@@ -47,7 +48,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     return ExportSet.open(context.out)
 
 
-_WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {"glb": glb.write, "vrm": vrm.write, "obj": obj.write}
+_WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {"glb": glb.write, "vrm": vrm.write, "obj": obj.write, "stl": stl.write}
 
 
 def _turn(figure: Figure, settings: ExportSettings, context: StageContext) -> Iterator[np.ndarray]:
@@ -59,13 +60,20 @@ def _turn(figure: Figure, settings: ExportSettings, context: StageContext) -> It
 
 def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files: list[str]) -> dict[str, object]:
     skinning = figure.skinning
-    return {
+    joints = 0 if skinning is None else len(skinning.skeleton.names)
+    listing: dict[str, object] = {
         "name": settings.name, "files": files, "rigged": skinning is not None, "triangles": len(figure.mesh.t_pos_idx),
-        "vertices": len(figure.v_pos), "joints": 0 if skinning is None else len(skinning.skeleton.names),
-        "texture_px": textures.side_px, "height_m": round(figure.height_m, 4),
+        "vertices": len(figure.v_pos), "joints": joints, "texture_px": textures.side_px, "height_m": round(figure.height_m, 4),
     }
+    if skinning is not None:
+        memory_mb = performance.texture_memory_mb((textures.kd, textures.ks, textures.normal))
+        listing["vrchat"] = performance.told(performance.Cost(len(figure.mesh.t_pos_idx), memory_mb, 1, joints))
+    return listing
 
 
-def _subtitle(listing: dict[str, object]) -> str:
+def _subtitle(listing: Mapping[str, Any]) -> str:
     bones = f"{listing['joints']} joints" if listing["rigged"] else "no skeleton"
-    return f"{listing['triangles']:,} triangles   ·   {bones}   ·   textures {listing['texture_px']} px   ·   {listing['height_m']:.2f} m tall"
+    said = [f"{listing['triangles']:,} triangles", bones, f"textures {listing['texture_px']} px", f"{listing['height_m']:.2f} m tall"]
+    if "vrchat" in listing:
+        said.append("VRChat: " + ", ".join(f"{listing['vrchat'][platform]['rank']} on {platform}" for platform in performance.LIMITS))
+    return "   ·   ".join(said)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pipeline.stage import NAME, NAME_LENGTH
 from stages.export.vrm_settings import MtoonSettings, VrmSettings
 
-FORMATS = ("glb", "vrm", "obj")
+FORMATS = ("glb", "vrm", "obj", "stl")
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,13 +33,17 @@ class ExportSettings(BaseModel):
     )
     formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
         ("glb",), description="Files to write: `glb` (skinned where there is a rig), `vrm` (VRM 1.0, an avatar; needs a rig), `obj` (with its MTL and "
-        "textures; never skinned)."
+        "textures; never skinned), `stl` (the bare surface, for printing)."
+    )
+    preset: Literal["mobile", "vrchat", "game", "hero", "print"] | None = Field(
+        None, description="A budget: defaults for triangles and textures, `configs/presets/<preset>.yaml`, over the profile's and under what you say; null: none."
     )
     bones: Literal["own", "vrm", "mixamo", "unity", "unreal"] = Field(
         "own", description="Names of the humanoid's joints in the files: the program's `own` (VRM's, as for `vrm`), `mixamo`, `unity` (Humanoid), `unreal` "
         "(mannequin). Joints that are no humanoid's keep theirs."
     )
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
+    stl_height_mm: float = Field(0.0, ge=0, le=10_000, description="Height of the figure in the STL (millimetres); 0: life size, 1 m is 1000 mm.")
     double_sided: bool = Field(False, description="Mark the material as visible from both sides.")
     turntable_frames: int = Field(36, ge=8, le=360, description="Pictures in the turntable video, one full turn.")
     turntable_px: int = Field(720, ge=64, le=2160, description="Height of the turntable video (pixels); the width is two thirds of it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,22 @@ def test_profiles_lie_under_the_yaml_and_their_mistakes_are_theirs(tmp_path: Pat
     assert mistakes(tmp_path, HEAD, profile="broken") == ["profiles/broken.yaml:2:10: count.steps: expected a whole number from 1 to 1000, got 0"]
     assert mistakes(tmp_path, HEAD + "profile: embeded\n") == [
         "c.yaml:3:10: profile: expected one of broken, embedded, got 'embeded'; did you mean 'embedded'?"]
+
+
+def test_presets_lie_between_the_profile_and_the_yaml(tmp_path: Path) -> None:
+    profiles, presets = tmp_path / "profiles", tmp_path / "presets"
+    for folder, text in ((profiles, "count: {steps: 7, pen: lead}\nseed: 3\n"), (presets, "count: {steps: 8}\nseed: 4\n")):
+        folder.mkdir()
+        (folder / "embedded.yaml").write_text(text)
+    (presets / "lead.yaml").write_text("count:\n  steps: 0\n")
+    (tmp_path / "secret.yaml").write_text("seed: 5\n")
+    (tmp_path / "c.yaml").write_text(HEAD + "count: {pen: gold}\n")
+    steps = lambda *others: (c := load(recipe, tmp_path / "c.yaml", others, profiles=profiles)).stages["count"].steps * 10 + c.common.seed  # noqa: E731
+    recipe = replace(RECIPE, presets={"glue.name": presets})
+    assert [steps(), steps(("glue.name", "embedded")), steps(("glue.name", "embedded"), ("count.steps", "9"))] == [73, 84, 94]
+    assert [steps(("glue.name", "none")), steps(("glue.name", "../secret"))] == [73, 73]  # names of no preset lay nothing over
+    with pytest.raises(ConfigError, match=r"presets.lead\.yaml:2:10: count\.steps: expected a whole number from 1 to 1000, got 0"):
+        steps(("glue.name", "lead"))
 
 
 def test_documents_merge_by_section_and_an_empty_mapping_means_none(tmp_path: Path) -> None:

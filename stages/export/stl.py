@@ -1,0 +1,50 @@
+"""Binary STL for printing: the bare surface in millimetres, +Z up, as slicers expect. No colours, no skeleton."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from stages.export.delivery import Delivery
+
+HEADER = b"binary STL, millimetres, Z up"
+_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+
+
+def write(delivery: Delivery) -> list[str]:
+    """``name``.stl; returns its name. Says so where the surface does not enclose a volume."""
+    figure, height_mm = delivery.figure, delivery.settings.stl_height_mm
+    triangles = figure.mesh.t_pos_idx
+    scale = height_mm / figure.height_m if height_mm else 1000.0
+    loose = open_edges(triangles)
+    if loose:
+        delivery.context.warn(f"The STL is not watertight: {loose} edges of the surface have not just one triangle on either side; let the slicer mend it.")
+    file = f"{delivery.settings.name}.stl"
+    write_stl(delivery.folder / file, standing(figure.v_pos) * scale, triangles)
+    return [file]
+
+
+def standing(v_pos: np.ndarray) -> np.ndarray:
+    """(V, 3) moved up or down until the lowest point lies on z = 0, where the plate of a printer is."""
+    return v_pos - np.array([0.0, 0.0, v_pos[:, 2].min()])
+
+
+def write_stl(path: Path, v_pos: np.ndarray, t_pos_idx: np.ndarray) -> None:
+    """``v_pos`` (V, 3) as they stand and ``t_pos_idx`` (F, 3), counter-clockwise from outside."""
+    corners = v_pos[t_pos_idx].astype(np.float64)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    records = np.zeros(len(corners), _TRIANGLE)
+    records["normal"] = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-30)
+    records["corners"] = corners
+    path.write_bytes(HEADER.ljust(80, b"\0") + struct.pack("<I", len(records)) + records.tobytes())
+
+
+def open_edges(t_pos_idx: np.ndarray) -> int:
+    """Directed edges of the triangles that no other triangle runs the other way, or that more than one runs: 0 for a closed surface."""
+    edges = t_pos_idx[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    count = int(t_pos_idx.max()) + 1
+    there, runs = np.unique(edges[:, 0] * count + edges[:, 1], return_counts=True)
+    back = edges[:, 1] * count + edges[:, 0]
+    return int((~np.isin(back, there)).sum() + (runs > 1).sum())
