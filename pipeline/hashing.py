@@ -12,7 +12,7 @@ from typing import Any
 
 SCHEMA = 1  # raised when the meaning of a pre-image changes
 PREVIEW = "preview"
-UNSTABLE_SUFFIXES = (".blend", ".fbx")  # formats that carry the time of day
+UNSTABLE_SUFFIXES = (".blend", ".fbx", ".usdz")  # formats that carry the time of day
 
 
 def canonical_json(value: Any) -> str:

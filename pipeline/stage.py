@@ -97,7 +97,7 @@ class StageContext:
     """What the runner hands to a running stage.
 
     ``out`` is empty when a stage starts, also when it resumes: what a resumed stage needs is in ``work``. Everything in
-    ``out`` enters the stage's content digest but ``preview/``, ``*.blend`` and ``*.fbx``. The report inlines ``preview/``:
+    ``out`` enters the stage's content digest but ``preview/``, ``*.blend``, ``*.fbx`` and ``*.usdz``. The report inlines ``preview/``:
     PNG, JPEG, MP4, and JSON curves ``{"title": str, "x_label": str, "x": [...], "series": {"name": [...]}}``.
     """
 

@@ -15,7 +15,7 @@ from stages.artifacts.images import write_png
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
-from stages.export import glb, obj, performance, stl, vrm
+from stages.export import blender, glb, obj, performance, stl, vrm
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
@@ -48,7 +48,10 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     return ExportSet.open(context.out)
 
 
-_WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {"glb": glb.write, "vrm": vrm.write, "obj": obj.write, "stl": stl.write}
+_WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {
+    "glb": glb.write, "vrm": vrm.write, "obj": obj.write, "stl": stl.write,
+    "fbx": blender.write_fbx, "usdz": blender.write_usdz, "blend": blender.write_blend,
+}
 
 
 def _turn(figure: Figure, settings: ExportSettings, context: StageContext) -> Iterator[np.ndarray]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pipeline.stage import NAME, NAME_LENGTH
 from stages.export.vrm_settings import MtoonSettings, VrmSettings
 
-FORMATS = ("glb", "vrm", "obj", "stl")
+FORMATS = ("glb", "vrm", "obj", "stl", "fbx", "usdz", "blend")
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,7 +33,8 @@ class ExportSettings(BaseModel):
     )
     formats: Annotated[tuple[str, ...], AfterValidator(_known)] = Field(
         ("glb",), description="Files to write: `glb` (skinned where there is a rig), `vrm` (VRM 1.0, an avatar; needs a rig), `obj` (with its MTL and "
-        "textures; never skinned), `stl` (the bare surface, for printing)."
+        "textures; never skinned), `stl` (the bare surface, for printing); "
+        "`fbx`, `usdz`, `blend` (through Blender, which has to be there)."
     )
     preset: Literal["mobile", "vrchat", "game", "hero", "print"] | None = Field(
         None, description="A budget: defaults for triangles and textures, `configs/presets/<preset>.yaml`, over the profile's and under what you say; null: none."

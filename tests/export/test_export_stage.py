@@ -94,7 +94,7 @@ def test_without_a_rig_it_is_static_and_says_so(inputs: ExportInputs, tmp_path: 
 
 
 @pytest.mark.parametrize(("formats", "message"), [
-    (("glb", "vrml"), "there is no export format 'vrml'; there are: glb, vrm, obj, stl"), ((), "name at least one export format"),
+    (("glb", "vrml"), "there is no export format 'vrml'; there are: glb, vrm, obj, stl, fbx, usdz, blend"), ((), "name at least one export format"),
 ])
 def test_unknown_formats_are_refused_and_the_known_named(formats: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValidationError, match=message):

@@ -62,7 +62,7 @@ def test_order_of_models_and_backends_does_not_matter() -> None:
 
 
 def test_content_leaves_previews_and_dated_formats_out() -> None:
-    files = {"a.png": "1", "preview/x.png": "2", "b.FBX": "3", "c.blend": "4"}
+    files = {"a.png": "1", "preview/x.png": "2", "b.FBX": "3", "c.blend": "4", "d.usdz": "5"}
     assert hashing.content_digest(files) == hashing.content_digest({"a.png": "1"}) != hashing.content_digest({"a.png": "2"})
 
 
