@@ -16,8 +16,8 @@ HEAD = """# Configuration
 Made by `python -m pipeline schema --markdown`; a test keeps it current. Do not edit it by hand.
 
 One YAML describes one result. Only what stands in bold is required. Every setting can also be given on the command line by its
-dotted path, `--views.steps 30`, with the same checks; the command line wins over the YAML, and the YAML over its profile
-(`configs/profiles/<profile>.yaml`). A list of words is given there as `--export.formats glb,obj`, an item of a list that is there by its
+dotted path, `--views.steps 30`, with the same checks; the command line wins over the YAML, the YAML over its preset
+(`configs/presets/<export.preset>.yaml`), and that over its profile (`configs/profiles/<profile>.yaml`). A list of words is given there as `--export.formats glb,obj`, an item of a list that is there by its
 number, counted from 0: `--views.controlnets.0.scale 0.5`. Paths are relative to the file in which they stand. A setting of a stage that bears the name of
 a setting of the run (`seed`, `prompt`, ...) takes that value unless the stage's section gives another.
 

@@ -17,6 +17,7 @@ from stages.artifacts.humanoid import HANGS_ON, REQUIRED, humanoid_map, humanoid
 from stages.artifacts.images import read_png
 from stages.artifacts.rig import Rig, Skinning
 from stages.conditions.body.asset import load_base_body
+from stages.conditions.importing import importers
 from stages.export import STAGE, ExportInputs
 from stages.export.settings import ExportSettings
 from stages.export.t_pose import in_t_pose, sole_height_m
@@ -200,6 +201,18 @@ def test_our_reader_sees_the_posed_body(made: ExportSet, inputs: ExportInputs) -
     heads = z_up_to_y_up(expected.skeleton.heads)
     nodes = Raw(made.folder / "mika.vrm")
     np.testing.assert_allclose([w[:3, 3] for w in bones_of(nodes).values()], [heads[expected.skeleton.index(b)] for b in bones_of(nodes)], atol=1e-9)
+
+
+def test_it_can_be_the_body_of_another_run(made: ExportSet, tmp_path: Path) -> None:
+    """The map in the file is believed, and the body comes back into the rest pose of the program."""
+    (importer,) = [i for i in importers(made.folder / "mika.vrm") if i.name != "blender"]
+    again, first = importer.load(made.folder / "mika.vrm", tmp_path), load_base_body()
+    assert set(again.skeleton.names) == set(first.skeleton.names)
+    for side, out in (("left", 1.0), ("right", -1.0)):
+        j = again.skeleton.index(side + "LowerArm")
+        along = again.skeleton.tails[j] - again.skeleton.heads[j]
+        np.testing.assert_allclose(along / np.linalg.norm(along), [out * np.cos(np.radians(40)), 0, -np.sin(np.radians(40))], atol=1e-3)
+    assert np.ptp(again.v_pos[:, 2]) == pytest.approx(np.ptp(first.v_pos[:, 2]), abs=2e-3)
 
 
 def test_writing_again_gives_the_same_bytes(made: ExportSet, inputs: ExportInputs, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pipeline.doctor import Finding
 from third_party.blender.provision import APT_LINE, DISK_MB, DOWNLOAD_MB, SETUP_LINE, check, find_blender, missing_libraries
 
-COST = "the project's own renderer draws the conditions; bodies of your own in FBX, .blend or compressed GLB cannot be read"
+COST = ("the project's own renderer draws the conditions; bodies of your own in FBX, .blend or compressed GLB cannot be read; "
+        "FBX, USDZ and .blend cannot be written")
 
 
 def blender_findings() -> list[Finding]:
