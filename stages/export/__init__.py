@@ -21,7 +21,7 @@ class ExportInputs:
 
 def _capabilities(settings: ExportSettings) -> tuple[Capability, ...]:
     """Blender, if there is anything that only it writes."""
-    from stages.export.blender import CAPABILITY, FORMATS, BlenderConverter
+    from stages.export.converter import CAPABILITY, FORMATS, BlenderConverter
 
     return (Capability(CAPABILITY, "auto", (BlenderConverter(),)),) if set(FORMATS) & set(settings.formats) else ()
 

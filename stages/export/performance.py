@@ -35,12 +35,8 @@ def texture_memory_mb(pngs: Sequence[bytes]) -> float:
     return sum(width * height for width, height in sizes) * 4 / 3 / 2**20
 
 
-def rank(cost: Cost, platform: str) -> str:
-    """The worst of the ranks that the single figures get."""
-    return _rank_and_reason(cost, platform)[0]
-
-
-def _rank_and_reason(cost: Cost, platform: str) -> tuple[str, str]:
+def rank(cost: Cost, platform: str) -> tuple[str, str]:
+    """The worst of the ranks that the single figures get, and the figure that gets it ("" for Excellent)."""
     worst, reason = 0, ""
     for name, limits in LIMITS[platform].items():
         place = sum(getattr(cost, name) > limit for limit in limits)
@@ -51,5 +47,5 @@ def _rank_and_reason(cost: Cost, platform: str) -> tuple[str, str]:
 
 def told(cost: Cost) -> dict[str, Any]:
     """For the listing: the figures, and each platform's rank with the figure that decides it."""
-    ranks = {platform: dict(zip(("rank", "decided_by"), _rank_and_reason(cost, platform), strict=True)) for platform in LIMITS}
+    ranks = {platform: dict(zip(("rank", "decided_by"), rank(cost, platform), strict=True)) for platform in LIMITS}
     return {"texture_mb": round(cost.texture_mb, 2), "materials": cost.materials, "bones": cost.bones, **ranks}

@@ -21,8 +21,8 @@ from stages.artifacts.images import encode_png
 from stages.artifacts.normals import unit
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.export import STAGE, ExportInputs
-from stages.export.blender import FORMATS, BlenderConverter
 from stages.export.bone_names import renamed
+from stages.export.converter import FORMATS, BlenderConverter
 from stages.export.settings import FORMATS as ALL
 from stages.export.settings import ExportSettings
 from tests.export.test_vrm import inputs_of

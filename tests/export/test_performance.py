@@ -20,7 +20,7 @@ from stages.export.performance import LIMITS, Cost, rank, texture_memory_mb, tol
     (Cost(5_000, 1, 1, 151), "Medium", "Very Poor"),
 ])
 def test_the_worst_figure_decides(cost: Cost, pc: str, mobile: str) -> None:
-    assert (rank(cost, "PC"), rank(cost, "mobile")) == (pc, mobile)
+    assert (rank(cost, "PC")[0], rank(cost, "mobile")[0]) == (pc, mobile)
 
 
 def test_limits_never_fall_from_rank_to_rank() -> None:
