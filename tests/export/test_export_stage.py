@@ -54,6 +54,9 @@ def test_everything_asked_for_is_there_and_legal(made: ExportSet) -> None:
     assert raw.json["meshes"][0]["name"] == raw.json["materials"][0]["name"] == "mika"
     assert {"hips", "head", "leftUpperArm", "rightFoot"} <= {n["name"] for n in raw.json["nodes"]}
     assert made.listing["rigged"] and made.listing["joints"] == 20 and made.listing["texture_px"] == 64
+    vrchat = made.listing["vrchat"]
+    assert (vrchat["bones"], vrchat["materials"], vrchat["texture_mb"]) == (20, 1, round(3 * 64 * 64 * 4 / 3 / 2**20, 2))
+    assert vrchat["PC"] == vrchat["mobile"] == {"rank": "Excellent", "decided_by": ""}
     assert {p.name for p in (made.folder / "preview").iterdir()} == {"turntable.mp4", "contact_sheet.png"}
 
 
@@ -87,7 +90,7 @@ def test_without_a_rig_it_is_static_and_says_so(inputs: ExportInputs, tmp_path: 
     made.validate()
     assert "static" in context.warnings[0] and not made.listing["rigged"]
     raw = check_rules(made.folder / "mika.glb")
-    assert "skins" not in raw.json and made.listing["texture_px"] == 16
+    assert "skins" not in raw.json and made.listing["texture_px"] == 16 and "vrchat" not in made.listing
     view = raw.json["bufferViews"][raw.json["images"][0]["bufferView"]]
     (tmp_path / "kd.png").write_bytes(raw.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]])
     assert read_png(tmp_path / "kd.png").shape == (16, 16, 3)
