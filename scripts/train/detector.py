@@ -28,7 +28,7 @@ from scripts.train.shards import open_shards
 from scripts.train.things import all_words, box_of, words_for
 from third_party.grounded_sam import word_spans
 
-SHORT_SIDE, LONG_SIDE = 144, 192
+SHORT_SIDE, LONG_SIDE = 96, 128
 BATCH = 8
 PEAK_RATE = 4e-4
 STRIDES = (8, 16, 32)  # of the feature maps
@@ -53,7 +53,7 @@ def tokenizer() -> BertTokenizer:
 
 
 def detector(vocabulary: int) -> GroundingDinoForObjectDetection:
-    """About 1.9 M parameters; sees a picture of 288 x 384 at half its size. The usual spread of initial weights, 0.02, is for widths
+    """About 1.9 M parameters; sees a picture of 288 x 384 at a third of its size. The usual spread of initial weights, 0.02, is for widths
     of 768; at 64 all words would look alike."""
     config = GroundingDinoConfig(
         backbone_config=SwinConfig(
@@ -131,27 +131,31 @@ def loss_of(net: GroundingDinoForObjectDetection, given: dict[str, Tensor | list
 
 def layer_loss(logits: Tensor, boxes: Tensor, label_maps: tuple[Tensor, ...], seen: Tensor, labels: list[dict[str, Tensor]]) -> Tensor:
     """Scores (N, queries, tokens) before the sigmoid and boxes (N, queries, 4): a query is to be as sure of a word as its box overlaps the thing's
-    (Zhang et al. 2021, "VarifocalNet"), if by OVERLAPS or more or best of all, and to come nearer to the thing it overlaps most."""
-    wanted, found, true = torch.zeros_like(logits), [], []
+    (Zhang et al. 2021, "VarifocalNet"), if by OVERLAPS or more or best of all, and to come nearer to the thing it overlaps most. Of the boxes every thing
+    counts the same, however many queries lie on it."""
+    wanted, found, true, weight = torch.zeros_like(logits), [], [], []
     for i, its in enumerate(labels):
         overlap = box_iou(center_to_corners_format(boxes[i].detach()), center_to_corners_format(its["boxes"]))[0]
         best = overlap == overlap.amax(0)
         sure = torch.where(best, overlap.clamp_min(OVERLAPS), torch.where(overlap >= OVERLAPS, overlap, 0.0))
         words = label_maps[i][its["class_labels"]].float()
         wanted[i, :, : words.shape[1]] = (sure[:, :, None] * words).amax(1)
-        query, thing = sure.amax(1).nonzero()[:, 0], sure.argmax(1)
+        query = sure.amax(1).nonzero()[:, 0]
+        thing = sure.argmax(1)[query]
         found.append(boxes[i, query])
-        true.append(its["boxes"][thing[query]])
+        true.append(its["boxes"][thing])
+        weight.append(1 / torch.bincount(thing, minlength=len(words)).float()[thing])
     score, wanted = logits[seen], wanted[seen]
-    weight = torch.where(wanted > 0, wanted, NEGATIVES * score.detach().sigmoid() ** 2)
-    sureness = (weight * F.binary_cross_entropy_with_logits(score, wanted, reduction="none")).sum() / (wanted > 0).sum()
-    return LOSS_WEIGHTS["loss_ce"] * sureness + box_loss(torch.cat(found), torch.cat(true))
+    heed = torch.where(wanted > 0, wanted, NEGATIVES * score.detach().sigmoid() ** 2)
+    sureness = (heed * F.binary_cross_entropy_with_logits(score, wanted, reduction="none")).sum() / (wanted > 0).sum()
+    return LOSS_WEIGHTS["loss_ce"] * sureness + box_loss(torch.cat(found), torch.cat(true), torch.cat(weight))
 
 
-def box_loss(found: Tensor, true: Tensor) -> Tensor:
-    """(n, 4) boxes as centre and size: distance and generalised overlap."""
+def box_loss(found: Tensor, true: Tensor, weight: Tensor | None = None) -> Tensor:
+    """(n, 4) boxes as centre and size: distance and generalised overlap, mean by ``weight`` (n,)."""
     overlap = generalized_box_iou(center_to_corners_format(found), center_to_corners_format(true)).diagonal()
-    return LOSS_WEIGHTS["loss_bbox"] * (found - true).abs().sum(1).mean() + LOSS_WEIGHTS["loss_giou"] * (1 - overlap).mean()
+    loss = LOSS_WEIGHTS["loss_bbox"] * (found - true).abs().sum(1) + LOSS_WEIGHTS["loss_giou"] * (1 - overlap)
+    return loss.mean() if weight is None else (weight * loss).sum() / weight.sum()
 
 
 def first_stage_loss(
