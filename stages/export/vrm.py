@@ -74,9 +74,14 @@ def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, j
         "firstPerson": {"meshAnnotations": [{"node": 0, "type": "auto"}]},
         "expressions": {},  # none; but readers there are that without the word take no gaze either
     }
-    if {"leftEye", "rightEye"} <= set(bones):
+    if moves_eyes(skinning, bones):
         vrm["lookAt"] = look_at(skinning, bones)
     return {"VRMC_vrm": vrm}
+
+
+def moves_eyes(skinning: Skinning, bones: dict[str, int]) -> bool:
+    """Does some of the surface hang on each eye joint? On a reconstructed face eyes are painted, and a gaze would turn nothing."""
+    return all(side in bones and skinning.weights[skinning.joints == bones[side]].any() for side in ("leftEye", "rightEye"))
 
 
 def look_at(skinning: Skinning, bones: dict[str, int]) -> dict[str, Any]:

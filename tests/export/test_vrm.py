@@ -21,6 +21,7 @@ from stages.conditions.importing import importers
 from stages.export import STAGE, ExportInputs
 from stages.export.settings import ExportSettings
 from stages.export.t_pose import in_t_pose, sole_height_m
+from stages.export.vrm import moves_eyes
 from stages.rig.inpaint import strongest
 from tests.export.gltf_rules import Raw, check_rules
 from tests.rig.figures import body, skeleton
@@ -190,6 +191,14 @@ def test_gaze_starts_between_the_eyes_and_there_are_no_empty_expressions(raw: Ra
     assert vrm["firstPerson"] == {"meshAnnotations": [{"node": 0, "type": "auto"}]} and raw.json["nodes"][0]["mesh"] == 0
     made = STAGE.run(ExportSettings(**SMALL), inputs_of(body(0.04), tmp_path), context_in(tmp_path))
     assert "lookAt" not in Raw(made.folder / "mika.vrm").json["extensions"]["VRMC_vrm"]  # no eyes, no gaze
+
+
+def test_eyes_that_are_painted_on_the_face_have_no_gaze(inputs: ExportInputs) -> None:
+    skinning = inputs.rig.skinning
+    bones = humanoid_map(skinning.skeleton)
+    assert moves_eyes(skinning, bones)
+    on_head = np.where(np.isin(skinning.joints, [bones["leftEye"], bones["rightEye"]]), bones["head"], skinning.joints)
+    assert not moves_eyes(replace(skinning, joints=on_head.astype(skinning.joints.dtype)), bones)
 
 
 def test_our_reader_sees_the_posed_body(made: ExportSet, inputs: ExportInputs) -> None:
