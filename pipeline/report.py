@@ -17,6 +17,7 @@ from pipeline.store import Manifest
 
 KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".mp4": "video/mp4"}
 REPORT = "report.html"
+PAGES = (".html",)
 LARGEST_BYTES = 40 * 2**20
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0;color:#212529;background:#f8f9fa}
@@ -27,6 +28,7 @@ section,.card{background:#fff;border:1px solid #dee2e6;border-radius:10px;paddin
 section h2{margin-top:0}table{border-collapse:collapse;width:100%;font-size:14px}td,th{text-align:left;padding:4px 10px 4px 0;vertical-align:top}
 th{color:#868e96;font-weight:500}img,video{max-width:100%;border-radius:6px;background:#fff}
 .warn{border-color:#ffc078;background:#fff9db}.small{color:#868e96;font-size:13px}pre{overflow:auto;font-size:12.5px;margin:0}
+iframe{width:100%;height:620px;border:0;border-radius:6px}
 .flow{display:flex;flex-wrap:wrap;gap:16px}.flow figure{margin:0}figcaption{font-size:12.5px;color:#868e96}
 svg text{font:11px system-ui,sans-serif;fill:#868e96}svg .axis{stroke:#ced4da;fill:none}
 """
@@ -125,7 +127,8 @@ def _stage(name: str, folder: Path, manifest: Manifest) -> str:
     files = sorted((p for p in preview.rglob("*") if p.is_file()), key=_order) if preview.is_dir() else []
     pictures = "".join(_figure(p) for p in files if p.suffix.lower() in KINDS)
     curves = "".join(_curve(p) for p in files if p.suffix.lower() == ".json")
-    body = f'<div class="flow">{pictures}</div><div class="flow">{curves}</div>' if pictures or curves else '<p class="small">no preview</p>'
+    pages = "".join(_page(p) for p in files if p.suffix.lower() in PAGES)
+    body = f'{pages}<div class="flow">{pictures}</div><div class="flow">{curves}</div>' if pages or pictures or curves else '<p class="small">no preview</p>'
     return f'<section><h2>{_e(name)}</h2>{body}<p class="small">key {manifest.key[:16]}</p></section>'
 
 
@@ -142,6 +145,14 @@ def _figure(path: Path) -> str:
     if kind.startswith("video/"):
         return f'<figure><video src="{data}" controls loop muted autoplay playsinline></video>{caption}</figure>'
     return f'<figure><img src="{data}" alt="{_e(path.stem)}">{caption}</figure>'
+
+
+def _page(path: Path) -> str:
+    """A page of a stage's own in a frame that may run its scripts and reaches neither this page nor, by its own policy, the network."""
+    if path.stat().st_size > LARGEST_BYTES:
+        return f'<p class="small">{_e(path.name)} is too large to stand in this page ({path.stat().st_size >> 20} MB)</p>'
+    source = html.escape(path.read_text(encoding="utf-8"), quote=True)
+    return f'<iframe sandbox="allow-scripts" loading="lazy" title="{_e(path.stem)}" srcdoc="{source}"></iframe>'
 
 
 def _curve(path: Path) -> str:

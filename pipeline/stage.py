@@ -98,7 +98,7 @@ class StageContext:
 
     ``out`` is empty when a stage starts, also when it resumes: what a resumed stage needs is in ``work``. Everything in
     ``out`` enters the stage's content digest but ``preview/``, ``*.blend``, ``*.fbx`` and ``*.usdz``. The report inlines ``preview/``:
-    PNG, JPEG, MP4, and JSON curves ``{"title": str, "x_label": str, "x": [...], "series": {"name": [...]}}``.
+    PNG, JPEG, MP4, HTML pages (each whole, and in a frame of its own), and JSON curves ``{"title": str, "x_label": str, "x": [...], "series": {"name": [...]}}``.
     """
 
     out: Path  # the folder to fill; committed whole when the stage returns

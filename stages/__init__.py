@@ -107,6 +107,10 @@ def _user_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str | 
         from stages.conditions.importing import importers
 
         yield "conditions", ("conditions", "body"), lambda: importers(conditions.body)
+    if isinstance(settings["rig"].motion, Path):
+        from stages.rig.motion.clips import recorded
+
+        yield "rig", ("rig", "motion"), lambda: recorded(settings["rig"])
     if views.reference is not None:
         from stages.views.reference import open_reference
 

@@ -45,6 +45,9 @@ def refused(tmp_path: Path, text: str, until: str | None = None) -> list[str]:
     ("conditions: {body: .}\n", "c.yaml:3:20: conditions.body: expected a file, but "),
     ("conditions: {pose_file: .}\n", "c.yaml:3:25: conditions.pose_file: expected a file, but "),
     ("export: {formats: obj}\n", "c.yaml:3:19: export.formats: expected a list: each text, got 'obj'; write it as [glb]. Files to write: `glb` "),
+    ("rig: {motion: hop}\n", "c.yaml:3:15: rig.motion: there is no file hop"),
+    ("rig: {motion: c.yaml}\n", "c.yaml:3:15: rig.motion: c.yaml: no motion is read from *.yaml; expected one of .bvh, .glb, .vmd, or the name of a built-in clip"),
+    ("rig: {clips: [fly]}\n", "c.yaml:3:15: rig.clips[0]: expected one of idle, walk, wave, turn, got 'fly'"),
     ("conditions: {body: c.yaml}\n", "c.yaml:3:20: conditions.body: c.yaml: a body is a file of type .glb, .vrm, .fbx, .blend, not .yaml"),
 ])
 def test_what_cannot_work(tmp_path: Path, text: str, expected: str) -> None:

@@ -34,7 +34,8 @@ class ExportSet:
     @cached_property
     def listing(self) -> Mapping[str, Any]:
         """``name``, ``files`` (all names, in the order written), ``rigged``, and the figures of the mesh: ``triangles``, ``vertices``,
-        ``joints``, ``texture_px``, ``height_m``; with a rig also ``vrchat``, what an avatar of it costs and how it is ranked there."""
+        ``joints``, ``texture_px``, ``height_m``; ``clips``, the motions in the rigged files; with a rig also ``vrchat``, what an avatar of it costs and
+        how it is ranked there."""
         try:
             return json.loads((self.folder / LISTING).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -59,3 +60,5 @@ class ExportSet:
                     raise ArtifactError(path, f"holds {triangles} triangles, expected {self.listing['triangles']}", REMEDY)
                 if (scene.skeleton is not None) != self.listing["rigged"]:
                     raise ArtifactError(path, "has a skeleton where none was meant, or lacks one", REMEDY)
+                if list(scene.animations) != [clip["name"] for clip in self.listing.get("clips", ())]:
+                    raise ArtifactError(path, f"holds the animations {list(scene.animations)}, not those listed", REMEDY)

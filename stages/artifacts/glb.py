@@ -2,7 +2,8 @@
 
 glTF 2.0 is +Y up with the front on +Z; the world is +Z up and the character faces -Y. That turn is made here and nowhere else.
 Joint nodes carry translations only: at rest every rotation is the identity, so a pose is the same rotation in every program.
-The bytes depend on the arguments alone. Specification: Khronos glTF 2.0, sections 3.6 (data), 3.7 (meshes, skins), 3.9 (materials).
+The bytes depend on the arguments alone. Specification: Khronos glTF 2.0, sections 3.6 (data), 3.7 (meshes, skins), 3.9
+(materials), 3.11 (animations).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import numpy as np
 from stages.artifacts.body import Skeleton
 from stages.artifacts.glb_document import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, FLOAT, U8, U16, U32, GlbDocument
 from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.motion import Clip
 from stages.artifacts.normals import unit, vertex_normals
+from stages.artifacts.rotations import continuous
 
 GENERATOR = "anime character pipeline"
 
@@ -58,12 +61,22 @@ class GlbMaterial:
 
 @dataclass(frozen=True)
 class GlbAnimation:
-    """Keys of joint rotations: ``times_s`` (K,), ``rotations_wxyz`` joint name -> (K, 4) about world axes, relative to the parent."""
+    """Keys of joint rotations: ``times_s`` (K,) growing from 0, ``rotations_wxyz`` joint name -> (K, 4) about world axes, relative to the parent."""
 
     name: str
     times_s: np.ndarray
     rotations_wxyz: Mapping[str, np.ndarray]
     root_offset_m: np.ndarray | None = None  # (K, 3) world, added to the root joint's place
+
+
+def animations_of(clips: Sequence[Clip]) -> list[GlbAnimation]:
+    """Clips of one skeleton as animations. Joints that no clip turns are left out; one that any turns is in all, so that no clip leaves a pose behind."""
+    if not clips:
+        return []
+    still = np.array([1.0, 0.0, 0.0, 0.0])
+    turned = np.any([(np.abs(clip.rotations_wxyz @ still) < 1 - 1e-9).any(0) for clip in clips], 0)
+    joints = [(j, name) for j, name in enumerate(clips[0].skeleton.names) if turned[j]]
+    return [GlbAnimation(c.name, c.times_s, {name: c.rotations_wxyz[:, j] for j, name in joints}, c.root_offset_m) for c in clips]
 
 
 def z_up_to_y_up(points: np.ndarray) -> np.ndarray:
@@ -260,6 +273,7 @@ def _skin(document: GlbDocument, skeleton: Skeleton, name: str) -> list[int]:
 
 def _animation(document: GlbDocument, animation: GlbAnimation, skeleton: Skeleton) -> dict[str, Any]:
     """One glTF animation: a rotation channel for each joint, and a translation of the root if it moves."""
+    _check_animation(animation, skeleton)
     times = document.accessor(animation.times_s.astype(np.float32), FLOAT, bounds=True)
     channels: list[dict[str, Any]] = []
     samplers: list[dict[str, Any]] = []
@@ -270,8 +284,24 @@ def _animation(document: GlbDocument, animation: GlbAnimation, skeleton: Skeleto
         channels.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})
 
     for joint, keys in animation.rotations_wxyz.items():
-        channel(joint, "rotation", wxyz_z_up_to_xyzw_y_up(keys / np.linalg.norm(keys, axis=-1, keepdims=True)))
+        channel(joint, "rotation", wxyz_z_up_to_xyzw_y_up(continuous(keys / np.linalg.norm(keys, axis=-1, keepdims=True))))
     if animation.root_offset_m is not None:
         root = int(np.flatnonzero(np.asarray(skeleton.parents) < 0)[0])
         channel(skeleton.names[root], "translation", z_up_to_y_up(animation.root_offset_m + skeleton.heads[root]))
     return {"name": animation.name, "channels": channels, "samplers": samplers}
+
+
+def _check_animation(animation: GlbAnimation, skeleton: Skeleton) -> None:
+    """Raises ValueError if an animation cannot be written."""
+    times, what = animation.times_s, f"animation '{animation.name}'"
+    if times.ndim != 1 or not len(times) or times[0] != 0 or (np.diff(times.astype(np.float32)) <= 0).any() or not np.isfinite(times).all():
+        raise ValueError(f"{what}: its times must grow from 0")
+    unknown = sorted(set(animation.rotations_wxyz) - set(skeleton.names))
+    if unknown or not (animation.rotations_wxyz or animation.root_offset_m is not None):
+        raise ValueError(f"{what}: it turns {', '.join(unknown) or 'nothing'}, which is not in the skeleton")
+    keys = {joint: (values, 4) for joint, values in animation.rotations_wxyz.items()}
+    if animation.root_offset_m is not None:
+        keys["the root's place"] = (animation.root_offset_m, 3)
+    for label, (values, columns) in keys.items():
+        if values.shape != (len(times), columns) or not np.isfinite(values).all() or (columns == 4 and (np.linalg.norm(values, axis=-1) < 1e-6).any()):
+            raise ValueError(f"{what}: {label} needs ({len(times)}, {columns}) finite numbers, quaternions not zero, got {values.shape}")

@@ -64,7 +64,7 @@ def read_glb(path: Path) -> GlbScene:
     """Read the default scene of a GLB file. Raises ArtifactError if the file is not legal or needs what we cannot decode."""
     try:
         document, binary = split_glb(Path(path).read_bytes())
-        return _Reader(document, binary).scene()
+        return GlbReader(document, binary).scene()
     except (KeyError, IndexError, ValueError, TypeError, struct.error, binascii.Error, UnicodeDecodeError) as error:
         raise ArtifactError(Path(path), f"not a GLB file that can be read ({type(error).__name__}: {error})",
                             "Export it again as glTF 2.0 binary, without compression") from error
@@ -99,7 +99,7 @@ def split_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
     return json.loads(chunks[b"JSON"]), chunks.get(b"BIN\0", b"")
 
 
-class _Reader:
+class GlbReader:
     """One document being read. Matrices are (4, 4) for column vectors, glTF's axes unless said."""
 
     def __init__(self, document: dict[str, Any], binary: bytes) -> None:

@@ -2,13 +2,13 @@
 
 ``rig.safetensors``: ``v_pos_rest`` (V, 3) f32 world metres in the skeleton's rest pose; ``joints`` (V, 4) u16, strongest first;
 ``weights`` (V, 4) f32 with rows summing to 1; ``heads`` and ``tails`` (J, 3) f64; ``parents`` (J,) i32. ``skeleton.json``: the same
-skeleton for people to read. ``metrics.json``: figures of the transfer.
+skeleton for people to read. ``metrics.json``: figures of the transfer. Where there are motions: the files of ``stages.artifacts.motion``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.errors import ArtifactError
 from stages.artifacts.body import Skeleton
+from stages.artifacts.motion import Clip, read_clips, write_clips
 
 RIG = "rig.safetensors"
 SKELETON = "skeleton.json"
@@ -69,8 +70,8 @@ class Rig:
         return cls(folder)
 
     @classmethod
-    def write(cls, folder: Path, skinning: Skinning, metrics: Mapping[str, Any]) -> Self:
-        """Store a rig and the figures of its making."""
+    def write(cls, folder: Path, skinning: Skinning, metrics: Mapping[str, Any], clips: Sequence[Clip] = ()) -> Self:
+        """Store a rig, the figures of its making, and its motions."""
         from safetensors.numpy import save_file
 
         folder = Path(folder)
@@ -83,6 +84,8 @@ class Rig:
         save_file(tensors, str(folder / RIG))
         (folder / SKELETON).write_text(_skeleton_json(skeleton), encoding="utf-8")
         (folder / METRICS).write_text(json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        if clips:
+            write_clips(folder, clips)
         return cls.open(folder)
 
     @cached_property
@@ -111,6 +114,11 @@ class Rig:
         return Skinning(t["v_pos_rest"], t["joints"], t["weights"], self.skeleton)
 
     @cached_property
+    def clips(self) -> tuple[Clip, ...]:
+        """Motions of the skeleton; none if none were asked for."""
+        return read_clips(self.folder, self.skeleton)
+
+    @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """Figures of the transfer; empty if none were written."""
         path = self.folder / METRICS
@@ -127,6 +135,7 @@ class Rig:
             if not np.isfinite(got).all():
                 raise ArtifactError(self.folder, f"'{name}' holds numbers that are not finite", REMEDY)
         self._validate_skeleton()
+        _ = self.clips  # reading them checks them
         weights, joints = self._tensors["weights"], self._tensors["joints"]
         if len({len(weights), len(joints), len(self._tensors["v_pos_rest"])}) != 1:
             raise ArtifactError(self.folder, "positions, joints and weights do not have the same number of rows", REMEDY)

@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from stages.artifacts.body import BodyModel, Skeleton
+from stages.artifacts.bone_roles import joint_names
 from stages.conditions.body_parts import part_of_triangles
-from stages.conditions.humanoid import joint_names
 from stages.conditions.landmarks import estimate_landmarks
 
 HEIGHT_M = 1.58  # given to bodies whose own height is no person's, in metres

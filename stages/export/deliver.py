@@ -21,6 +21,7 @@ from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
 from stages.export.sheet import contact_sheet_of
 from stages.export.textures import Textures, textures_of
+from stages.export.viewer.page import write_viewer
 from stages.rendering.viewpoint import turntable
 
 
@@ -29,7 +30,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     context.progress.start("export", settings.turntable_frames + len(settings.formats) + 1)
     if rig is None:
         context.warn("There is no rig (no conditions to take a skeleton from): the exported files are static.")
-    figure = Figure(mesh.mesh, None if rig is None else rig.skinning)
+    figure = Figure(mesh.mesh, None if rig is None else rig.skinning, () if rig is None else rig.clips)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
     delivery = Delivery(settings, figure, textures, context)
@@ -45,6 +46,8 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     (context.out / "preview").mkdir(exist_ok=True)
     for name in (CONTACT_SHEET, TURNTABLE):
         shutil.copyfile(context.out / name, context.out / "preview" / name)
+    if settings.viewer_px:
+        write_viewer(delivery, mesh, listing["clips"])
     return ExportSet.open(context.out)
 
 
@@ -61,12 +64,13 @@ def _turn(figure: Figure, settings: ExportSettings, context: StageContext) -> It
         context.progress.advance()
 
 
-def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files: list[str]) -> dict[str, object]:
+def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files: list[str]) -> dict[str, Any]:
     skinning = figure.skinning
     joints = 0 if skinning is None else len(skinning.skeleton.names)
-    listing: dict[str, object] = {
+    listing: dict[str, Any] = {
         "name": settings.name, "files": files, "rigged": skinning is not None, "triangles": len(figure.mesh.t_pos_idx),
         "vertices": len(figure.v_pos), "joints": joints, "texture_px": textures.side_px, "height_m": round(figure.height_m, 4),
+        "clips": [{"name": c.name, "seconds": round(c.duration_s, 4), "fps": c.fps, "loops": c.loops, "ground_m_s": round(c.ground_m_s, 4)} for c in figure.clips],
     }
     if skinning is not None:
         memory_mb = performance.texture_memory_mb((textures.kd, textures.ks, textures.normal))
@@ -77,6 +81,7 @@ def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files
 def _subtitle(listing: Mapping[str, Any]) -> str:
     bones = f"{listing['joints']} joints" if listing["rigged"] else "no skeleton"
     said = [f"{listing['triangles']:,} triangles", bones, f"textures {listing['texture_px']} px", f"{listing['height_m']:.2f} m tall"]
+    said += [clip["name"] for clip in listing["clips"]]
     if "vrchat" in listing:
         said.append("VRChat: " + ", ".join(f"{listing['vrchat'][platform]['rank']} on {platform}" for platform in performance.LIMITS))
     return "   ·   ".join(said)

@@ -10,6 +10,7 @@ import numpy as np
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.motion import Clip
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
@@ -19,10 +20,11 @@ from stages.rendering.viewpoint import viewing_distance
 
 @dataclass(frozen=True)
 class Figure:
-    """A textured surface, bound to a skeleton or not."""
+    """A textured surface, bound to a skeleton or not, and how it moves."""
 
     mesh: TexturedMesh
     skinning: Skinning | None
+    clips: tuple[Clip, ...] = ()
 
     @cached_property
     def v_pos(self) -> np.ndarray:

@@ -46,6 +46,10 @@ class ExportSettings(BaseModel):
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
     stl_height_mm: float = Field(0.0, ge=0, le=10_000, description="Height of the figure in the STL (millimetres); 0: life size, 1 m is 1000 mm.")
     double_sided: bool = Field(False, description="Mark the material as visible from both sides.")
+    viewer_px: int = Field(
+        1024, ge=0, le=4096,
+        description="Side of the texture (pixels) of the character that can be turned round in the report (`preview/character.html`); 0 for none.",
+    )
     turntable_frames: int = Field(36, ge=8, le=360, description="Pictures in the turntable video, one full turn.")
     turntable_px: int = Field(720, ge=64, le=2160, description="Height of the turntable video (pixels); the width is two thirds of it.")
     turntable_s: float = Field(3.6, gt=0.2, le=60, description="Length of the turntable video (seconds).")

@@ -1,4 +1,4 @@
-"""The rig stage's run: transfer, smooth, keep four influences, unpose, draw a few poses."""
+"""The rig stage's run: transfer, smooth, keep four influences, unpose, make it move, draw a few poses."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ def corner_mean(corners: np.ndarray, t_pos_idx: np.ndarray, count: int) -> np.nd
 
 def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, context: StageContext) -> Rig:
     """Fill ``context.out`` with the rig. Raises StageError if the surface lies nowhere near the body."""
+    from stages.rig.clip_video import write_clip_video
+    from stages.rig.motion.clips import clips_of
     from stages.rig.preview import write_preview
 
-    context.progress.start("skin weights", 3)
+    context.progress.start("skin weights", 4)
     rest, posed = conditions.body_rest, conditions.body_posed
     skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, rest, posed, conditions.rest2posed, settings, vertex_colours(mesh.mesh))
     trusted = float(((transfer.confidence > 0.5) & ~transfer.hair).mean())
@@ -67,8 +69,12 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
         "hair_share": round(float(transfer.hair.mean()), 6),
         "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
     }
-    rig = Rig.write(context.out, skinning, metrics)
+    clips = clips_of(settings, skinning.skeleton, context)
+    rig = Rig.write(context.out, skinning, metrics, clips)
     context.progress.advance()
     write_preview(context.out / "preview", mesh, skinning, transfer.confidence, settings.preview_px)
+    context.progress.advance()
+    if clips and settings.clip_preview_s:
+        write_clip_video(context.out / "preview", mesh.mesh, skinning, clips[0], settings.clip_preview_s, settings.preview_px)
     context.progress.advance()
     return rig

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
+
+from pipeline.stage import NAME, NAME_LENGTH
+
+ClipName = Literal["idle", "walk", "wave", "turn"]
 
 
 class RigSettings(BaseModel):
-    """How skin weights are carried from the body to the reconstructed surface."""
+    """How skin weights are carried from the body to the reconstructed surface, and how the character moves."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,10 +21,26 @@ class RigSettings(BaseModel):
     normal_deg: float = Field(
         60.0, gt=0, lt=90, description="The body's weights are taken only where its surface faces the same way within this angle (degrees).")
     smoothing_m: float = Field(0.012, gt=0, le=0.1, description="Detail of the weights finer than this length (metres) is smoothed away.")
+    motion: ClipName | FilePath | None = Field(
+        None, description="A motion for the character: a BVH, GLB or VMD file (docs/motion.md), or a built-in clip; null: none.")
+    clips: tuple[ClipName, ...] = Field((), description="Built-in clips to put into the files as well: `idle`, `walk`, `wave`, `turn`.")
+    motion_name: str = Field(
+        "motion", pattern=NAME, max_length=NAME_LENGTH, description="What the animation of a motion file is called in the files.")
+    motion_animation: str | None = Field(None, description="Which animation of a GLB file is the motion; null: the first.")
+    motion_start_s: float = Field(0.0, ge=0, description="Where in the motion file to begin (seconds).")
+    motion_end_s: float | None = Field(None, gt=0, description="Where in the motion file to end (seconds); null: its end.")
+    in_place: bool = Field(False, description="Take the way over the ground out of the motion file, as games want it; up and down stay.")
+    hold_feet: bool = Field(True, description="Hold feet still where they stand in the motion file, and above the ground.")
+    clip_fps: float = Field(30.0, ge=0, le=240, description="Keys a second in the clips; 0 keeps the motion file's (built-in clips then have 30).")
+    clip_preview_s: float = Field(6.0, ge=0, le=120, description="Seconds of the first clip to show in the preview video; 0 for no video.")
     preview_px: int = Field(480, ge=64, le=2048, description="Height of the preview pictures (pixels).")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.near_m >= self.far_m:
             raise ValueError(f"near_m {self.near_m} must be less than far_m {self.far_m}")
+        if self.motion_name in self.clips:
+            raise ValueError(f"motion_name '{self.motion_name}' is the name of one of the clips as well")
+        if self.motion_end_s is not None and self.motion_start_s >= self.motion_end_s:
+            raise ValueError(f"motion_start_s {self.motion_start_s} must be less than motion_end_s {self.motion_end_s}")
         return self

@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.errors import ConfigError
 from stages.artifacts.body import BodyModel, axis_angle_wxyz
+from stages.artifacts.bone_roles import REQUIRED, joint_names, named_joint
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.images import encode_png, to_u8
-from stages.conditions.humanoid import REQUIRED, joint_names, named_joint
 from stages.conditions.importing import BlenderImporter, GltfImporter, importers, said_by_vrm
 from stages.conditions.keypoints import body_points
 from tests.conditions.mannequin import mannequin

@@ -39,14 +39,14 @@ class Raw:
         assert a["count"] * columns * size <= view["byteLength"] - a.get("byteOffset", 0)
         return np.frombuffer(self.binary, DTYPES[a["componentType"]], a["count"] * columns, start).reshape(-1, columns)
 
-    def world(self, rotations: dict[int, np.ndarray] | None = None) -> dict[int, np.ndarray]:
-        """Node -> global (4, 4), with node rotations (3, 3) replaced."""
+    def world(self, rotations: dict[int, np.ndarray] | None = None, places: dict[int, np.ndarray] | None = None) -> dict[int, np.ndarray]:
+        """Node -> global (4, 4), with node rotations (3, 3) and translations (3,) replaced."""
         out: dict[int, np.ndarray] = {}
 
         def walk(n: int, above: np.ndarray) -> None:
             node = self.json["nodes"][n]
             local = np.eye(4)
-            local[:3, 3] = node.get("translation", (0, 0, 0))
+            local[:3, 3] = (places or {}).get(n, node.get("translation", (0, 0, 0)))
             if rotations and n in rotations:
                 local[:3, :3] = rotations[n]
             assert n not in out, "a node has two parents"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import StageError
+from stages.artifacts.bone_roles import joint_names
 from stages.artifacts.glb_reader import read_glb
 from stages.artifacts.humanoid import HANGS_ON
 from stages.conditions.body.asset import load_base_body
-from stages.conditions.humanoid import joint_names
 from stages.export import STAGE
 from stages.export.bone_names import NAMES, renamed
 from stages.export.settings import ExportSettings

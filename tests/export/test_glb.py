@@ -11,11 +11,13 @@ import pytest
 
 from pipeline.errors import ArtifactError
 from stages.artifacts.body import axis_angle_wxyz, rotation_matrix, skin
-from stages.artifacts.glb import GlbAnimation, GlbMaterial, GlbMesh, write_glb, y_up_to_z_up, z_up_to_y_up
+from stages.artifacts.glb import GlbAnimation, GlbMaterial, GlbMesh, animations_of, write_glb, y_up_to_z_up, z_up_to_y_up
 from stages.artifacts.glb_reader import dense_weights, read_glb
 from stages.artifacts.images import encode_png
+from stages.artifacts.motion import Clip
 from stages.artifacts.normals import vertex_normals
 from stages.rig.inpaint import strongest
+from stages.rig.motion.builtin import made_clip
 from tests.export.gltf_rules import check_rules
 from tests.rig.figures import body
 
@@ -141,6 +143,77 @@ def test_posing_the_file_equals_our_skinning(tmp_path: Path) -> None:
     expected = skin(mesh.v_pos, dense_weights(joints.astype(int), weights, len(skeleton.names)), skeleton.joint_transforms(pose))
     triangles = raw.values(raw.json["meshes"][0]["primitives"][0]["indices"]).reshape(-1, 3)
     np.testing.assert_allclose(got[triangles], expected[mesh.t_pos_idx], atol=2e-6)
+
+
+def moving_file(path: Path) -> tuple[Path, list[Clip]]:
+    """The humanoid with two clips."""
+    skeleton = body(0.04).skeleton
+    clips = [made_clip("turn", skeleton, 30.0), made_clip("wave", skeleton, 30.0)]
+    return skinned_file(path, animations=animations_of(clips)), clips
+
+
+def test_animations_keep_every_rule(tmp_path: Path) -> None:
+    path, clips = moving_file(tmp_path / "a.glb")
+    raw = check_rules(path)
+    assert [a["name"] for a in raw.json["animations"]] == ["turn", "wave"] == list(read_glb(path).animations)
+    moved = [[(c["target"]["node"], c["target"]["path"]) for c in a["channels"]] for a in raw.json["animations"]]
+    assert moved[0] == moved[1] and len(set(moved[0])) == len(moved[0])  # no clip leaves a pose behind for the next
+    for animation, clip in zip(raw.json["animations"], clips, strict=True):
+        times = {s["input"] for s in animation["samplers"]}
+        (accessor,) = (raw.json["accessors"][t] for t in times)
+        assert accessor["min"] == [0.0] and accessor["max"][0] == pytest.approx(clip.duration_s) and accessor["type"] == "SCALAR"
+        assert (np.diff(raw.values(times.pop())[:, 0]) > 0).all()
+        for channel in animation["channels"]:
+            sampler = animation["samplers"][channel["sampler"]]
+            values = raw.values(sampler["output"])
+            assert sampler["interpolation"] == "LINEAR" and len(values) == clip.frames
+            if channel["target"]["path"] == "rotation":
+                np.testing.assert_allclose(np.linalg.norm(values.astype(float), axis=-1), 1, atol=1e-6)
+                assert ((values[1:] * values[:-1]).sum(-1) > 0).all()
+
+
+def test_posed_vertices_of_the_file_are_our_skinning(tmp_path: Path) -> None:
+    """Every tenth key of both clips, from the raw bytes by glTF's own rules: within a tenth of a millimetre of what we pose."""
+    path, clips = moving_file(tmp_path / "a.glb")
+    raw = check_rules(path)
+    mesh, joints, weights = figure()
+    dense = dense_weights(joints.astype(int), weights, len(clips[0].skeleton.names))
+    attributes, nodes = raw.attributes(), raw.json["skins"][0]["joints"]
+    triangles = raw.values(raw.json["meshes"][0]["primitives"][0]["indices"]).reshape(-1, 3)
+    for animation, clip in zip(raw.json["animations"], clips, strict=True):
+        for key in range(0, clip.frames, 10):
+            world = raw.world(*_channels_at(raw, animation, key))
+            matrices = np.stack([world[n] for n in nodes]) @ raw.inverse_binds()
+            blended = np.einsum("vk,vkab->vab", attributes["WEIGHTS_0"].astype(float), matrices[attributes["JOINTS_0"]])
+            got = y_up_to_z_up(np.einsum("vab,vb->va", blended[:, :3, :3], attributes["POSITION"]) + blended[:, :3, 3])
+            np.testing.assert_allclose(got[triangles], skin(mesh.v_pos, dense, clip.pose(key))[mesh.t_pos_idx], atol=1e-5)
+
+
+def _channels_at(raw, animation: dict, key: int) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Rotations (3, 3) and translations (3,) by node."""
+    rotations, places = {}, {}
+    for channel in animation["channels"]:
+        value = raw.values(animation["samplers"][channel["sampler"]]["output"])[key].astype(float)
+        if channel["target"]["path"] == "rotation":
+            rotations[channel["target"]["node"]] = rotation_matrix(value[[3, 0, 1, 2]])
+        else:
+            places[channel["target"]["node"]] = value
+    return rotations, places
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (dict(times_s=np.array([0.1, 1.0])), "animation 'nod': its times must grow from 0"),
+    (dict(times_s=np.array([0.0, 0.0])), "animation 'nod': its times must grow from 0"),
+    (dict(rotations_wxyz={"tail": np.ones((2, 4))}), "animation 'nod': it turns tail, which is not in the skeleton"),
+    (dict(rotations_wxyz={}), "animation 'nod': it turns nothing"),
+    (dict(rotations_wxyz={"head": np.zeros((2, 4))}), "animation 'nod': head needs (2, 4) finite numbers, quaternions not zero"),
+    (dict(root_offset_m=np.zeros((3, 3))), "animation 'nod': the root's place needs (2, 3) finite numbers"),
+])
+def test_animations_that_cannot_be_written_are_named(tmp_path: Path, change: dict, message: str) -> None:
+    good = {"name": "nod", "times_s": np.array([0.0, 1.0]), "rotations_wxyz": {"head": np.ones((2, 4))}}
+    with pytest.raises(ValueError) as caught:
+        skinned_file(tmp_path / "a.glb", animations=[GlbAnimation(**(good | change))])
+    assert message in str(caught.value)
 
 
 def test_animation_turns_as_the_pose_does(tmp_path: Path) -> None:

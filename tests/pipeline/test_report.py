@@ -87,3 +87,25 @@ def test_a_curve_spans_its_frame() -> None:
 
 def test_figures_are_flat() -> None:
     assert read_figures({"psnr": 25.123456, "n": 3, "in": {"mask": 1.0}, "title": "x", "list": [1]}) == {"psnr": "25.123", "n": "3", "in.mask": "1"}
+
+
+def test_a_stages_own_page_stands_in_a_frame_that_reaches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = account(tmp_path)
+    own = '<!doctype html><title>a "page" & more</title><script>let a = 1 < 2;</script>'
+    (tmp_path / "preview" / "character.html").write_text(own)
+    text = page(given)
+
+    class Frames(HTMLParser):
+        found: list[dict[str, str | None]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            assert tag != "script"
+            if tag == "iframe":
+                self.found.append(dict(attrs))
+
+    parser = Frames()
+    parser.feed(text)
+    (frame,) = parser.found
+    assert frame["srcdoc"] == own and frame["sandbox"] == "allow-scripts" and frame["title"] == "character" and "src" not in frame
+    monkeypatch.setattr("pipeline.report.LARGEST_BYTES", 10)
+    assert "character.html is too large to stand in this page" in page(given) and "<iframe" not in page(given)

@@ -14,7 +14,10 @@ from stages.artifacts.conditions import ConditionSet, write_body
 from stages.artifacts.rig import Rig
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rig import STAGE, RigInputs
+from stages.rig.motion.reading import read_motion
+from stages.rig.motion.retarget import retarget
 from tests.rig.figures import body, skeleton
+from tests.rig.motions import bvh_text, person, walking
 from tests.rig.stage_folders import context_in, mesh_asset
 
 
@@ -83,6 +86,87 @@ def test_spoilt_artifacts_are_refused(made, tmp_path: Path, tensor: str, change,
     (tmp_path / "skeleton.json").write_bytes((made[1].folder / "skeleton.json").read_bytes())
     with pytest.raises(ArtifactError, match=message):
         Rig.open(tmp_path).validate()
+
+
+MOVING = {"preview_px": 64, "clip_preview_s": 0.2}
+
+
+@pytest.fixture(scope="module")
+def moving(made, tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    """The same figure with a motion of the user's and two clips."""
+    folder = tmp_path_factory.mktemp("moving")
+    (folder / "stroll.bvh").write_text(bvh_text(walking(person(), 60.0), "mixamo"))
+    settings = STAGE.settings(motion=folder / "stroll.bvh", motion_name="stroll", clips=("idle", "wave", "idle"), **MOVING)
+    return STAGE.run(settings, made[2], context_in(folder))
+
+
+def test_clips_are_carried_with_the_rig(moving: Rig) -> None:
+    moving.validate()
+    assert [(c.name, c.fps, c.frames, c.loops) for c in moving.clips] == [("stroll", 30.0, 90, False), ("idle", 30.0, 241, True), ("wave", 30.0, 121, True)]
+    source = walking(person(), 60.0)
+    again = retarget(read_motion(moving.folder.parent / "stroll.bvh").clip.resampled(30.0), skeleton(), "stroll")
+    np.testing.assert_allclose(moving.clips[0].rotations_wxyz, again.rotations_wxyz, atol=1e-6)
+    assert source.duration_s - 1 / 30 < moving.clips[0].duration_s <= source.duration_s
+    assert {p.name for p in (moving.folder / "preview").iterdir()} == {"poses.png", "weights.png", "clip_stroll.mp4", "motion.json"}
+    said = json.loads((moving.folder / "preview" / "motion.json").read_text())["read"]
+    assert said.startswith("stroll.bvh: 22 joints, 180 frames at 60 a second (2.98 s); lengths taken as centimetres, which makes the person 1.70 m tall")
+    assert (moving.folder / "preview" / "clip_stroll.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_figure_without_clips_is_the_same(moving: Rig, made) -> None:
+    for name in ("rig.safetensors", "skeleton.json", "metrics.json"):
+        assert (moving.folder / name).read_bytes() == (made[1].folder / name).read_bytes()
+    assert made[1].clips == () and not (made[1].folder / "clips.json").exists()
+
+
+def test_clips_twice_are_the_same_bytes(moving: Rig, made, tmp_path: Path) -> None:
+    settings = STAGE.settings(motion=moving.folder.parent / "stroll.bvh", motion_name="stroll", clips=("idle", "wave"), **MOVING)
+    again = STAGE.run(settings, made[2], context_in(tmp_path))
+    for name in ("clips.safetensors", "clips.json", "preview/clip_stroll.mp4"):
+        assert (moving.folder / name).read_bytes() == (again.folder / name).read_bytes()
+
+
+def test_in_place_other_rates_a_part_and_no_video(moving: Rig, made, tmp_path: Path) -> None:
+    settings = STAGE.settings(motion=moving.folder.parent / "stroll.bvh", clips=("walk",), in_place=True, clip_fps=0,
+                              motion_start_s=0.5, motion_end_s=1.5, clip_preview_s=0, preview_px=64)
+    clips = STAGE.run(settings, made[2], context_in(tmp_path)).clips
+    assert [(c.name, c.fps, c.frames) for c in clips] == [("motion", 60.0, 61), ("walk", 30.0, 31)]
+    assert (clips[0].root_offset_m[:, :2] == 0).all() and np.ptp(clips[0].root_offset_m[:, 2]) > 0.01
+    assert {p.name for p in (tmp_path / "out" / "preview").iterdir()} == {"poses.png", "weights.png", "motion.json"}
+
+
+def test_a_built_in_clip_as_the_motion_comes_first_and_once(made, tmp_path: Path) -> None:
+    settings = STAGE.settings(motion="wave", clips=("idle", "wave"), clip_preview_s=0, preview_px=64)
+    assert [c.name for c in STAGE.run(settings, made[2], context_in(tmp_path)).clips] == ["wave", "idle"]
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda t, j: t.pop("rotations_wxyz.0"), "the clips cannot be read"),
+    (lambda t, j: t.update({"rotations_wxyz.0": t["rotations_wxyz.0"] * 2}), "clip 'stroll' holds quaternions that are not of length 1"),
+    (lambda t, j: t.update({"root_offset_m.0": t["root_offset_m.0"] * np.nan}), "clip 'stroll' holds numbers that are not finite"),
+    (lambda t, j: t.update({"root_offset_m.0": t["root_offset_m.0"][1:]}), "expected 90 frames of 20 joints"),
+    (lambda t, j: j.update(joints=["a"]), "the clips are of another skeleton"),
+])
+def test_spoilt_clips_are_refused(moving: Rig, tmp_path: Path, change, message: str) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    for name in ("rig.safetensors", "skeleton.json"):
+        (tmp_path / name).write_bytes((moving.folder / name).read_bytes())
+    tensors, listing = load_file(moving.folder / "clips.safetensors"), json.loads((moving.folder / "clips.json").read_text())
+    change(tensors, listing)
+    save_file(tensors, tmp_path / "clips.safetensors")
+    (tmp_path / "clips.json").write_text(json.dumps(listing))
+    with pytest.raises(ArtifactError, match=message):
+        Rig.open(tmp_path).validate()
+
+
+def test_settings_that_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match=r"motion_start_s 3.0 must be less than motion_end_s 2.0"):
+        STAGE.settings(motion="idle", motion_start_s=3.0, motion_end_s=2.0)
+    with pytest.raises(ValueError, match="motion_name 'walk' is the name of one of the clips as well"):
+        STAGE.settings(motion="idle", motion_name="walk", clips=("walk",))
+    with pytest.raises(ValueError, match="'idle', 'walk', 'wave' or 'turn'"):
+        STAGE.settings(clips=("fly",))
 
 
 def test_an_empty_folder_is_no_rig(tmp_path: Path) -> None:
