@@ -85,7 +85,7 @@ def test_own_pictures_of_which_some_lack_alpha(tmp_path: Path) -> None:
     with pytest.raises(MissingError) as caught:
         prepare(request)
     (said,) = str(caught.value).splitlines()[1:]
-    assert said.startswith(f"  {tmp_path / 'c.yaml'}:5:11: views.folder: 2 of 5 pictures have no alpha ") and ": a_01, a_03; and there is neither" in said
+    assert said.startswith(f"  {tmp_path / 'c.yaml'}:5:11: views.folder: 2 of 5 pictures have no alpha ") and ": a_01, a_03; and there is no posed body" in said
     assert prepare(replace(request, until="views")).graph.steps, "only masks need it"
     rgb_and_rgba(tmp_path / "own", 5, [])
     assert prepare(request).graph.steps

@@ -26,10 +26,10 @@ def prompt_of(attributes: Attributes, seed: int = 0, about: Sequence[str] = SAYA
     return ", ".join(["a girl", *(said[k] for k in said if k in about and (k != "skin" or attributes.skin != "pale"))])
 
 
-def conditions(out: Path, body: int, head: int) -> ConditionSet:
-    """The default body in its default pose with rings of ``body`` and ``head`` cameras, drawn by the software backend."""
+def conditions(out: Path, body: int, head: int, kinds: Sequence[str] = ("parts", "albedo"), pose: str = "a_pose") -> ConditionSet:
+    """The default body in a pose with rings of ``body`` and ``head`` cameras, drawn by the software backend."""
     settings = ConditionsSettings(
-        body_ring=BodyRingSettings(views=body), head_ring=HeadRingSettings(views=head), kinds=("parts", "albedo"), backend="software"
+        body_ring=BodyRingSettings(views=body), head_ring=HeadRingSettings(views=head), kinds=tuple(kinds), pose=pose, backend="software"
     )
     return run_stage(CONDITIONS, settings, CONDITIONS.inputs(), out, threads=cores())
 

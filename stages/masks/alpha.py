@@ -28,8 +28,8 @@ def refuse(lacking: Sequence[str], of: int) -> None:
         return
     raise MissingError(
         f"{len(lacking)} of {of} pictures have no alpha (or one that is opaque everywhere): {first_few(lacking, _NAMED)}; and there is "
-        "neither a posed body nor a GroundingDINO and SAM to cut the figure out. Give pictures with the background transparent (RGBA), or "
-        "name masks.grounding_dino and masks.sam."
+        "no posed body to find the figure by. Give pictures with the background transparent (RGBA), or let GroundingDINO and SAM cut it out: "
+        "masks.backend: grounded_sam, with masks.grounding_dino and masks.sam named."
     )
 
 
