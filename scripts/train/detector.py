@@ -146,7 +146,7 @@ def layer_loss(logits: Tensor, boxes: Tensor, label_maps: tuple[Tensor, ...], se
         true.append(its["boxes"][thing])
         weight.append(1 / torch.bincount(thing, minlength=len(words)).float()[thing])
     score, wanted = logits[seen], wanted[seen]
-    heed = torch.where(wanted > 0, wanted, NEGATIVES * score.detach().sigmoid() ** 2)
+    heed = torch.where(wanted > 0, wanted, NEGATIVES * score.detach().sigmoid())
     sureness = (heed * F.binary_cross_entropy_with_logits(score, wanted, reduction="none")).sum() / (wanted > 0).sum()
     return LOSS_WEIGHTS["loss_ce"] * sureness + box_loss(torch.cat(found), torch.cat(true), torch.cat(weight))
 
@@ -189,7 +189,7 @@ def asked(scene: Scene, rng: np.random.Generator) -> tuple[list[str], dict[str, 
         meant["girl"] = "girl"
     true = {word for thing in scene.things for word in words_for(thing, scene.attributes)}
     absent = [word for word in all_words() if word not in true]
-    room = max(0, min(MOST_WORDS - len(meant), int(rng.integers(0, 6))))
+    room = max(0, min(MOST_WORDS - len(meant), int(rng.integers(1, 8))))
     words = [*meant, *rng.choice(absent, room, replace=False).tolist()]
     rng.shuffle(words)
     return words, meant
