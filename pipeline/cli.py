@@ -16,10 +16,11 @@ from pipeline.errors import ConfigError, PipelineError
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
     from pipeline.graph import Recipe
+    from pipeline.narrate import RunNarrator
 
 INTERRUPTED = 130
 VALUE_FLAGS = {"--until": True, "--seeds": True, "--force": True, "--out": True, "--cache": True, "--profile": True, "--recipe": True, "--tokenizer": True,
-               "--dry-run": False, "--debug": False, "--help": False, "--all": False, "--markdown": False}
+               "--progress": True, "--dry-run": False, "--debug": False, "--help": False, "--all": False, "--markdown": False}
 RUN_EPILOG = """any setting can be given by its dotted path, with the same checks as in the YAML:
   --views.steps 30   --seed 7   --prompt "a girl with short blue hair"
 `python -m pipeline schema` lists them all; docs/configuration.md explains them.
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str], doors: Doors) -> int:
         options = _parser().parse_args(known)
         if others and options.command not in ("run", "explain", "sweep", "preview"):
             raise ConfigError(f"{options.command} knows no --{others[0][0]}; `python -m pipeline {options.command} --help` lists its flags")
-        signal.signal(signal.SIGTERM, _interrupt)
+        _catch_interruptions()
         return COMMANDS[options.command](options, others, doors)
     except PipelineError as error:
         if debug:
@@ -97,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--recipe", metavar="NAME", default="character", help=argparse.SUPPRESS)
         if name == "run":
             command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+            command.add_argument("--progress", choices=("text", "json"), default="text",
+                                 help="json: what happens as JSON objects on stdout, one a line, for a program that watches (default: text, on stderr)")
         _places(command)
     for name, text in (("sweep", "a run for every combination of values, --views.steps 10,20, and one sheet of all"),
                        ("preview", "the front for several seeds on one sheet, before all views are painted")):
@@ -170,11 +173,20 @@ def _run(options: argparse.Namespace, others: list[tuple[str, str | None]], door
     if options.dry_run:
         return _say_verdicts(request)
     from pipeline.commands import run
-    from pipeline.narrate import TerminalNarrator
 
     _quiet_warnings()
-    run(request, TerminalNarrator())
+    run(request, _narrator(options.progress))
     return 0
+
+
+def _narrator(kind: str) -> RunNarrator:
+    if kind == "json":
+        from pipeline.narrate_json import JsonNarrator
+
+        return JsonNarrator()
+    from pipeline.narrate import TerminalNarrator
+
+    return TerminalNarrator()
 
 
 def _sweep(options: argparse.Namespace, others: list[tuple[str, str | None]], doors: Doors) -> int:
@@ -248,6 +260,13 @@ def _schema(options: argparse.Namespace, others: list[tuple[str, str | None]], d
     recipe = _recipe(options, doors)
     print(markdown(recipe) if options.markdown else json_schema(recipe), end="")
     return 0
+
+
+def _catch_interruptions() -> None:
+    """A polite end, and on Windows Ctrl-Break, which is all that one program can send to another there, count as Ctrl-C."""
+    for name in ("SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ from pipeline.errors import ArtifactError, ConfigError, MissingError, PipelineEr
 from pipeline.graph import Graph, Mistake, Outlook, Recipe, wire
 from pipeline.lock import LockedError, hold
 from pipeline.machine import cuda_problem, device, limit_threads
-from pipeline.narrate import SpokenLog, TerminalNarrator
+from pipeline.narrate import RunNarrator, SpokenLog
 from pipeline.plan import Resolved, Verdict, foresee, resolve
 from pipeline.publish import deliver, publish, stamps, withdraw
 from pipeline.record import Record, in_use, read
@@ -70,11 +70,12 @@ def prepare(request: Request) -> Prepared:
     return Prepared(config, graph, _resolve(graph, config), Store(request.cache), request.out / config.common.name, forced)
 
 
-def run(request: Request, narrator: TerminalNarrator) -> Path:
+def run(request: Request, narrator: RunNarrator) -> Path:
     """Make everything that is not kept; returns ``outputs/<name>``. Raises PipelineError."""
     prepared = prepare(request)
     common = prepared.config.common
     machine = Machine(device(common.device), limit_threads(common.threads), prepared.target / "logs")
+    narrator.begins(common.name, prepared.target, [item.name for item in prepared.resolved])
     narrator.say(f"{common.name}: profile {common.profile}, {machine.device}, {machine.threads} threads")
     _say_beforehand(prepared, narrator.say)
     for line in forecasts(request.recipe, prepared):
@@ -86,7 +87,7 @@ def run(request: Request, narrator: TerminalNarrator) -> Path:
     record = Record(prepared.target, _head(request, prepared), Ran())
     try:
         run_graph(prepared.resolved, prepared.store, machine, prepared.forced, narrator, record.ran, lambda: _note(record))
-        lines = _done(request, prepared, record)
+        made, gone = _done(request, prepared, record)
     except KeyboardInterrupt:
         publish(record.ran.folders, (), prepared.target)
         record.write("interrupted")
@@ -98,8 +99,9 @@ def run(request: Request, narrator: TerminalNarrator) -> Path:
         raise
     finally:
         log.removeHandler(spoken)
-    for line in lines:
-        narrator.say(line)
+    for path in gone:
+        narrator.say(f"{path} removed: an earlier run made it, these settings do not")
+    narrator.delivered(made, prepared.target / REPORT)
     return prepared.target
 
 
@@ -236,8 +238,8 @@ def _failed(request: Request, prepared: Prepared, record: Record, failure: str) 
     record.write("failed", failure)
 
 
-def _done(request: Request, prepared: Prepared, record: Record) -> list[str]:
-    """Write what the user came for, and take away what an earlier run delivered and this one did not; returns the lines to say."""
+def _done(request: Request, prepared: Prepared, record: Record) -> tuple[list[Path], list[Path]]:
+    """Write what the user came for, and take away what an earlier run delivered and this one did not; returns both."""
     target, ran = prepared.target, record.ran
     publish(ran.folders, prepared.graph.skipped, target)
     made: list[Path] = []
@@ -250,7 +252,7 @@ def _done(request: Request, prepared: Prepared, record: Record) -> list[str]:
     if ran.executed or not (target / REPORT).exists() or not record.says("done", delivered=delivered):
         _report(request, prepared, record, "")
         record.write("done", delivered=delivered)
-    return [*(f"{path} removed: an earlier run made it, these settings do not" for path in gone), *map(str, made), str(target / REPORT)]
+    return made, gone
 
 
 def _report(request: Request, prepared: Prepared, record: Record, failure: str) -> None:

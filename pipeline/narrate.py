@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from pipeline.progress import BarProgress, LineProgress, duration
@@ -14,7 +15,22 @@ from pipeline.stage import Progress
 from pipeline.store import Manifest
 
 
-class TerminalNarrator(Narrator):
+class RunNarrator(Narrator):
+    """What a whole run tells, beyond its stages."""
+
+    def begins(self, name: str, folder: Path, stages: Sequence[str]) -> None:
+        """A run into ``folder`` begins."""
+
+    def say(self, line: str) -> None:
+        """One line for a person."""
+
+    def delivered(self, files: Sequence[Path], report: Path) -> None:
+        """The run is done, and these are what the user came for."""
+        for path in (*files, report):
+            self.say(str(path))
+
+
+class TerminalNarrator(RunNarrator):
     """Writes to ``stream``; bars if it is a terminal."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
