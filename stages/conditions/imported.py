@@ -78,7 +78,15 @@ def _without_props(body: ImportedBody, joints: Mapping[int, str]) -> ImportedBod
 
 def _humanoid(body: ImportedBody, joints: Mapping[int, str]) -> tuple[Skeleton, np.ndarray]:
     """Only the joints, parents first; the weights of every other bone go to the nearest joint above it, else to the hips."""
-    bones = body.bones
+    skeleton, order, owner = joints_alone(body.bones, joints)
+    weights = np.zeros((len(body.v_pos), len(order)))
+    np.add.at(weights.T, owner, body.weights.T)
+    total = weights.sum(1, keepdims=True)
+    return skeleton, np.where(total > 1e-6, weights / np.maximum(total, 1e-6), np.eye(len(order))[0])
+
+
+def joints_alone(bones: Skeleton, joints: Mapping[int, str]) -> tuple[Skeleton, list[int], np.ndarray]:
+    """The skeleton of the joints, parents first, their bones in that order, and for every bone the joint that it belongs to."""
     order = sorted(joints, key=lambda i: (_steps_up(i, bones.parents), i))
     hips = next(i for i in order if joints[i] == "hips")
     order.remove(hips)
@@ -90,13 +98,9 @@ def _humanoid(body: ImportedBody, joints: Mapping[int, str]) -> tuple[Skeleton, 
         while at >= 0 and at not in place:
             at = int(bones.parents[at])
         owner[bone] = place.get(at, 0)
-    weights = np.zeros((len(body.v_pos), len(order)))
-    np.add.at(weights.T, owner, body.weights.T)
-    total = weights.sum(1, keepdims=True)
-    weights = np.where(total > 1e-6, weights / np.maximum(total, 1e-6), np.eye(len(order))[0])
     parents = np.array([-1] + [int(owner[bones.parents[b]]) if bones.parents[b] >= 0 else 0 for b in order[1:]])
     names = tuple(joints[b] for b in order)
-    return Skeleton(names, parents, bones.heads[order], _tails(names, parents, bones.heads[order], bones.tails[order])), weights
+    return Skeleton(names, parents, bones.heads[order], _tails(names, parents, bones.heads[order], bones.tails[order])), order, owner
 
 
 def _tails(names: tuple[str, ...], parents: np.ndarray, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
@@ -117,11 +121,7 @@ def _tails(names: tuple[str, ...], parents: np.ndarray, heads: np.ndarray, tails
 def _upright(v_pos: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, Skeleton]:
     """Facing -Y (the left arm on +X), soles at z = 0, hips over the origin, a person's height."""
     at = {name: skeleton.heads[j] for j, name in enumerate(skeleton.names)}
-    left = at["leftUpperArm"] - at["rightUpperArm"]
-    angle = -np.arctan2(left[1], left[0])
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-    if np.abs(angle) < np.radians(3):
-        turn = np.eye(3)
+    turn = turn_to_front(skeleton)
     if at["head"][2] < at["hips"][2]:
         raise ConfigError("the imported body stands on its head: its up axis is not +Z after import (nor +Y in glTF)")
     v = v_pos @ turn.T
@@ -130,6 +130,15 @@ def _upright(v_pos: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, Skeleto
     origin = np.append((at["hips"] @ turn.T)[:2], v[:, 2].min())
     place = lambda x: (x @ turn.T - origin) * scale  # noqa: E731
     return place(v_pos), replace(skeleton, heads=place(skeleton.heads), tails=place(skeleton.tails))
+
+
+def turn_to_front(skeleton: Skeleton) -> np.ndarray:
+    """(3, 3) turn about +Z after which the left arm lies on +X; what is within 3 degrees of that stays."""
+    left = skeleton.heads[skeleton.index("leftUpperArm")] - skeleton.heads[skeleton.index("rightUpperArm")]
+    angle = -np.arctan2(left[1], left[0])
+    if np.abs(angle) < np.radians(3):
+        return np.eye(3)
+    return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
 
 
 def _welded(v_pos: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,8 +169,12 @@ def _resized(texture: np.ndarray, size: int) -> np.ndarray:
 
 
 def _in_our_rest_pose(model: BodyModel) -> BodyModel:
-    """Arms straight, 40 degrees below the horizontal, legs straight down, as the built-in poses take for granted."""
-    skeleton, out, turned = model.skeleton, {}, {}
+    return model.posed(turns_to_our_rest(model.skeleton))
+
+
+def turns_to_our_rest(skeleton: Skeleton) -> dict[str, np.ndarray]:
+    """Local turns (w, x, y, z): arms straight, 40 degrees below the horizontal, legs straight down, as the built-in poses take for granted."""
+    out, turned = {}, {}
     down = np.radians(ARM_BELOW_HORIZONTAL_DEG)
     for j, name in enumerate(skeleton.names):
         above = turned.get(int(skeleton.parents[j]), np.eye(3))
@@ -180,7 +193,7 @@ def _in_our_rest_pose(model: BodyModel) -> BodyModel:
             continue
         out[name] = _shortest_turn_wxyz(now, above.T @ wanted)
         turned[j] = above @ _matrix(out[name])
-    return model.posed(out)
+    return out
 
 
 def _shortest_turn_wxyz(a: np.ndarray, b: np.ndarray) -> np.ndarray:
