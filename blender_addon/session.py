@@ -12,6 +12,7 @@ from .job import Job
 
 INTERVAL_S = 0.3
 _job: Job | None = None
+_asked: tuple[str, str] | None = None
 
 
 def current() -> Job | None:
@@ -19,15 +20,20 @@ def current() -> Job | None:
     return _job
 
 
+def asked() -> tuple[str, str] | None:
+    """What it was started for, as ``begin`` was told."""
+    return _asked
+
+
 def running() -> bool:
     """Whether it is still going on."""
     return _job is not None and _job.state == "running"
 
 
-def begin(job: Job) -> None:
-    """Look after ``job`` from now on."""
-    global _job
-    _job = job
+def begin(job: Job, asked_for: tuple[str, str]) -> None:
+    """Look after ``job`` from now on. ``asked_for`` tells its character from others."""
+    global _job, _asked
+    _job, _asked = job, asked_for
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=INTERVAL_S, persistent=True)
 
@@ -41,12 +47,12 @@ def tick() -> float | None:
 
 def close() -> None:
     """Stop the run and the timer."""
-    global _job
+    global _job, _asked
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
     if _job is not None:
         _job.end()
-    _job = None
+    _job = _asked = None
 
 
 def _redraw() -> None:

@@ -30,6 +30,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("character_pipeline.zip"), help="the zip (default: character_pipeline.zip)")
     target = parser.parse_args().out
+    if not SOURCE.is_dir():
+        parser.error(f"there is no {SOURCE}: the add-on is built from a checkout of the project")
     build(target)
     print(target)
 

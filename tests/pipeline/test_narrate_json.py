@@ -71,5 +71,8 @@ def test_lines_come_while_it_runs(home: Path) -> None:
     running = subprocess.Popen(command("run", "a.yaml", "--progress", "json", "--count.steps", "100"), cwd=home, env=environment(FAKE_SLEEP="0.1"),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert json.loads(running.stdout.readline())["event"] == "run"
+    while json.loads(running.stdout.readline())["event"] != "progress":
+        pass
+    assert running.poll() is None, "the rest of it takes ten seconds"
     running.terminate()
-    assert running.communicate(timeout=20)[1] and running.returncode == 130
+    assert "goes on from here" in running.communicate(timeout=20)[1] and running.returncode == 130
