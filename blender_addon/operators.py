@@ -10,7 +10,7 @@ from mathutils import Matrix, Vector
 
 from . import document, orders, places, preferences, rigs, session
 from .job import Job
-from .properties import CharacterSettings
+from .properties import CharacterSettings, asked_for
 
 LOG = "Character Log"
 
@@ -32,7 +32,7 @@ class CHARACTER_OT_run(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Write the character file and start the program."""
         try:
-            session.begin(_job(context), _asked_for(context.scene.character))
+            session.begin(_job(context), asked_for(context.scene.character))
         except (OrderError, rigs.RigError, OSError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -143,7 +143,7 @@ def _importer_options() -> dict[str, bool]:
 def folder(context: bpy.types.Context) -> Path:
     """Where the results of the character in the panel lie: what the last run said, if it was of this one, else by its name, or its file's."""
     job, own = session.current(), context.scene.character
-    if job is not None and job.account.folder is not None and session.asked() == _asked_for(own):
+    if job is not None and job.account.folder is not None and session.asked() == asked_for(own):
         return job.account.folder
     name = own.name if own.source == "WORDS" else Path(own.file).stem
     return preferences.outputs(context) / (name or "unnamed")
@@ -155,10 +155,6 @@ def result(context: bpy.types.Context) -> Path | None:
     if job is not None and job.account.glb is not None and job.account.folder == place:
         return job.account.glb
     return place / f"{place.name}.glb"
-
-
-def _asked_for(own: CharacterSettings) -> tuple[str, str]:
-    return own.source, own.name if own.source == "WORDS" else bpy.path.abspath(own.file)
 
 
 def _job(context: bpy.types.Context) -> Job:

@@ -7,6 +7,7 @@ import bpy
 
 from . import places, preferences, session
 from .job import Job
+from .properties import asked_for
 
 WIDTH = 46  # letters of a line in a sidebar of usual width
 LAST_LINES = 6
@@ -25,7 +26,7 @@ class CHARACTER_PT_panel(bpy.types.Panel):
         if problem:
             _lines(layout, problem, "ERROR")
         _character(layout, context.scene.character)
-        _buttons(layout)
+        _buttons(layout, context.scene.character)
         job = session.current()
         if job is not None:
             _progress(layout, job)
@@ -48,10 +49,10 @@ def _character(layout: bpy.types.UILayout, own: bpy.types.PropertyGroup) -> None
     column.prop(own, "use_pose")
 
 
-def _buttons(layout: bpy.types.UILayout) -> None:
+def _buttons(layout: bpy.types.UILayout, own: bpy.types.PropertyGroup) -> None:
     row = layout.row(align=True)
     job = session.current()
-    resumes = job is not None and job.state == "stopped"
+    resumes = job is not None and job.state == "stopped" and session.asked() == asked_for(own)
     row.operator("character.run", text="Resume" if resumes else "Run", icon="PLAY")
     row.operator("character.stop", icon="PAUSE")
     layout.operator("character.import_result", icon="IMPORT")
@@ -66,7 +67,7 @@ def _progress(layout: bpy.types.UILayout, job: Job) -> None:
         layout.progress(factor=account.fraction, text=f"{account.fraction:.0%}")
         _lines(layout, "Stopping" if job.stopping else account.status)
         return
-    words = {"done": f"{account.name} is done", "stopped": "Stopped; Resume goes on from here", "failed": f"Failed (exit code {job.code})"}
+    words = {"done": f"{account.name} is done", "stopped": "Stopped; running it again goes on from here", "failed": f"Failed (exit code {job.code})"}
     layout.label(text=words[job.state], icon="ERROR" if job.state == "failed" else "INFO")
     if job.state == "failed":
         for line in list(account.log)[-LAST_LINES:]:

@@ -33,3 +33,8 @@ class CharacterSettings(bpy.types.PropertyGroup):
         name="Selected Armature as Body", description="The selected armature with its meshes is the body that is dressed and painted, in its rest pose")
     use_pose: bpy.props.BoolProperty(
         name="Current Pose", description="The character is painted and reconstructed in the pose that the selected armature has now")
+
+
+def asked_for(own: CharacterSettings) -> tuple[str, str]:
+    """What tells the panel's character from others: a name, or a file."""
+    return own.source, own.name if own.source == "WORDS" else bpy.path.abspath(own.file)

@@ -55,7 +55,9 @@ def write_described(armature: bpy.types.Object, path: Path) -> None:
 
 
 def export_body(context: bpy.types.Context, armature: bpy.types.Object, path: Path) -> None:
-    """Write ``armature`` at rest with its meshes as a GLB; the selection stays as it was. Raises RigError."""
+    """Write ``armature`` at rest with its meshes, their modifiers applied, as a GLB; the selection stays as it was. Raises RigError."""
+    if not armature.visible_get():
+        raise RigError(f"{armature.name!r} is hidden; only what is visible can be written as a body")
     wanted = [armature, *meshes_of(context, armature)]
     if context.mode != "OBJECT":
         raise RigError("Go to Object Mode first: the body cannot be written while it is edited or posed")
@@ -65,7 +67,7 @@ def export_body(context: bpy.types.Context, armature: bpy.types.Object, path: Pa
         _select(layer, wanted)
         layer.objects.active = armature
         bpy.ops.export_scene.gltf(filepath=str(path), export_format="GLB", use_selection=True, export_animations=False, export_morph=False,
-                                  export_rest_position_armature=True, export_yup=True)
+                                  export_apply=True, export_rest_position_armature=True, export_yup=True)
     finally:
         _select(layer, kept)
         layer.objects.active = active

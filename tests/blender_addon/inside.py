@@ -96,9 +96,28 @@ def stand_a_figure():
     armature.rotation_mode, armature.rotation_euler = "XYZ", (0, 0, 1.0)
     for name, turn in (("leftUpperArm", (0.6, 0.1, -0.3)), ("head", (0.2, 0.3, 0.0)), ("hips", (0.1, 0.4, 0.0)), ("rightLowerLeg", (0.9, 0.0, 0.0))):
         armature.pose.bones[name].rotation_mode, armature.pose.bones[name].rotation_euler = "XYZ", turn
+    next(o for o in bpy.data.objects if o.type == "MESH").modifiers.new("finer", "SUBSURF").levels = 1
     bpy.context.view_layer.update()
     SAID["heads"] = {b.name: list(armature.matrix_world @ b.head) for b in armature.pose.bones}
     return armature
+
+
+def mesh_of(armature):
+    return next(o for o in bpy.data.objects if o.type == "MESH" and o.find_armature() == armature)
+
+
+def refused_in_pose_mode():
+    bpy.ops.object.mode_set(mode="POSE")
+    said = refusal(bpy.ops.character.run)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return said
+
+
+def refused_while(thing, hidden):
+    setattr(thing, hidden, True)
+    said = refusal(bpy.ops.character.run)
+    setattr(thing, hidden, False)
+    return said
 
 
 def run_with_body_and_pose(session, own, armature):
@@ -107,6 +126,9 @@ def run_with_body_and_pose(session, own, armature):
     bpy.context.view_layer.objects.active = None
     own.name, own.prompt, own.seed, own.use_body, own.use_pose = "mika", 'red "hair"', 5, True, True
     SAID["run without an armature"] = refusal(bpy.ops.character.run)
+    armature.select_set(True)
+    bpy.context.view_layer.objects.active = armature
+    SAID["refused bodies"] = [refused_in_pose_mode(), refused_while(armature, "hide_viewport"), refused_while(mesh_of(armature), "hide_viewport")]
     armature.select_set(True)
     bpy.context.view_layer.objects.active = armature
     began = time.monotonic()
@@ -146,6 +168,7 @@ def stop_and_fail(session):
     followed(session, lambda: not session.running())
     SAID["stopped"], SAID["panel when stopped"] = [session.current().state, session.current().code], drawn()
     own.name, own.prompt = "fail", "fail"
+    SAID["panel for another"] = drawn()
     bpy.ops.character.run()
     followed(session, lambda: not session.running())
     SAID["failed"], SAID["panel when failed"] = [session.current().state, session.current().code], drawn()

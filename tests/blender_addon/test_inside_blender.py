@@ -135,7 +135,12 @@ def test_what_was_asked_for_stands_in_the_character_file(said: dict[str, Any], p
     assert f'["run", "{folder / "mika.yaml"}", "--out", "{place / "out"}", "--progress", "json"]' in said["log"][0]
 
 
-def test_body_and_pose_stand_as_the_armature_did(said: dict[str, Any], place: Path) -> None:
+def test_what_cannot_be_written_as_a_body_is_said(said: dict[str, Any]) -> None:
+    posing, hidden, bare = said["refused bodies"]
+    assert "Go to Object Mode first" in posing and "is hidden; only what is visible" in hidden and "No visible mesh hangs on" in bare
+
+
+def test_body_and_pose_stand_as_the_armature_did(said: dict[str, Any], place: Path, figure: BodyModel) -> None:
     """The exported body, posed by the pose file, has its joints where Blender had them, but for the way it faces and where it stands."""
     path = place / "out/characters/mika.body.glb"
     model = GltfImporter(path).load(path, place)
@@ -143,6 +148,7 @@ def test_body_and_pose_stand_as_the_armature_did(said: dict[str, Any], place: Pa
     back = np.array([[np.cos(1), np.sin(1), 0], [-np.sin(1), np.cos(1), 0], [0, 0, 1]])
     wanted = np.array([said["heads"][name] for name in posed.names]) @ back.T
     assert np.abs((posed.heads - posed.heads[0]) - (wanted - wanted[0])).max() < 1e-4
+    assert len(model.t_pos_idx) == 6 * len(figure.t_pos_idx), "subdivided by a modifier: three quads a triangle"
     assert said["selected after"] and "Select one armature; none selected" in said["run without an armature"]
 
 
@@ -154,7 +160,8 @@ def test_the_result_is_imported_at_the_cursor(said: dict[str, Any], figure: Body
 
 def test_it_stops_and_can_resume(said: dict[str, Any]) -> None:
     assert said["stopped"] == ["stopped", 130] and "Stopping" in said["panel when stopping"]
-    assert "Resume" in said["panel when stopped"] and "Stopped; Resume goes on from here" in said["panel when stopped"]
+    assert "Resume" in said["panel when stopped"] and "Stopped; running it again goes on from here" in said["panel when stopped"]
+    assert "Run" in said["panel for another"] and "Resume" not in said["panel for another"]
 
 
 def test_a_failure_shows_the_programs_own_words(said: dict[str, Any]) -> None:
