@@ -22,11 +22,13 @@ class MasksInputs:
 
 
 def _capabilities(settings: MasksSettings) -> tuple[Capability, ...]:
-    return (Capability("matting", settings.backend, (GroundedSam(settings), Silhouette())),)
+    ways = (Silhouette(), GroundedSam(settings)) if settings.embedded else (GroundedSam(settings), Silhouette())
+    return (Capability("matting", settings.backend, ways),)
 
 
 def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
-    if (settings.backend == "silhouette" and not settings.parts) or GroundedSam(settings).probe() is not None:
+    by_silhouette = settings.backend == "silhouette" or settings.backend == "auto" and settings.embedded
+    if (by_silhouette and not settings.parts) or GroundedSam(settings).probe() is not None:
         return ()
     from third_party.models import use_all
 

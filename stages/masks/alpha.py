@@ -38,5 +38,6 @@ def require_channel(views: ViewSet, settings: MasksSettings) -> None:
 
     An alpha that is opaque everywhere shows only when the pictures are read, in the stage.
     """
-    if settings.backend == "silhouette" or settings.backend == "auto" and GroundedSam(settings).probe() is not None:
+    alone = settings.embedded or GroundedSam(settings).probe() is not None
+    if settings.backend == "silhouette" or settings.backend == "auto" and alone:
         refuse([f.camera.name for f in views.frames if not has_alpha(f.image)], len(views.frames))

@@ -96,13 +96,21 @@ def test_the_stage_takes_grounded_sam_where_weights_are_named(folders: tuple[Pat
 
 
 def test_without_weights_the_reason_is_said(tmp_path: Path) -> None:
-    unnamed = STAGE.capabilities(MasksSettings())[0].backends[0]
+    unnamed = STAGE.capabilities(MasksSettings(grounding_dino=None, sam=None))[0].backends[0]
     assert unnamed.probe() == "no weights are named: masks.grounding_dino and masks.sam are empty"
     for given, empty in (("sam", "grounding_dino"), ("grounding_dino", "sam")):
-        half = STAGE.capabilities(MasksSettings(**{given: "sam_vit_huge"}))[0].backends[0]
+        half = STAGE.capabilities(MasksSettings(**{given: "sam_vit_huge", empty: None}))[0].backends[0]
         assert half.probe() == f"no weights are named: masks.{empty} is empty"
     absent = STAGE.capabilities(MasksSettings(grounding_dino="grounding_dino_base", sam="sam_vit_huge"))[0].backends[0]
     assert absent.probe() is not None and STAGE.models(absent.settings) == ()
+
+
+def test_auto_takes_the_silhouette_before_the_embedded_networks_and_after_others(tmp_path: Path) -> None:
+    (embedded,), (others,) = (STAGE.capabilities(s) for s in (MasksSettings(), MasksSettings(grounding_dino="grounding_dino_base", sam="sam_vit_huge")))
+    assert [b.name for b in embedded.backends] == ["silhouette", "grounded_sam"] and [b.name for b in others.backends] == ["grounded_sam", "silhouette"]
+    assert STAGE.models(MasksSettings()) == () == STAGE.absent(MasksSettings(parts=("hair",)))
+    for chosen in (MasksSettings(parts=("hair",)), MasksSettings(backend="grounded_sam")):
+        assert [model.name for model in STAGE.models(chosen)] == ["embedded/grounding_dino", "embedded/sam"]
 
 
 def test_words_stand_between_full_stops() -> None:
@@ -131,6 +139,6 @@ def test_each_word_gets_a_box_and_each_box_a_mask(folders: tuple[Path, Path]) ->
 
 def test_parts_need_both_networks() -> None:
     with pytest.raises(ValueError, match="parts are found by GroundingDINO and SAM"):
-        MasksSettings(parts=("hair",), sam="sam_vit_huge")
+        MasksSettings(parts=("hair",), grounding_dino=None, sam="sam_vit_huge")
     wanted = MasksSettings(parts=("hair",), grounding_dino="grounding_dino_base", sam="sam_vit_huge")
     assert [m.name for m in STAGE.absent(wanted)] == ["grounding_dino_base", "sam_vit_huge"]
