@@ -2,7 +2,8 @@
 
 ``rig.safetensors``: ``v_pos_rest`` (V, 3) f32 world metres in the skeleton's rest pose; ``joints`` (V, 4) u16, strongest first;
 ``weights`` (V, 4) f32 with rows summing to 1; ``heads`` and ``tails`` (J, 3) f64; ``parents`` (J,) i32. ``skeleton.json``: the same
-skeleton for people to read. ``metrics.json``: figures of the transfer. Where there are motions: the files of ``stages.artifacts.motion``.
+skeleton for people to read. ``metrics.json``: figures of the transfer. Where there are motions: the files of ``stages.artifacts.motion``; where there
+are chains of hair or cloth, ``colliders.json``: what they shall not swing into.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from pipeline.errors import ArtifactError
 from stages.artifacts.body import Skeleton
+from stages.artifacts.chains import Collider, read_colliders, write_colliders
 from stages.artifacts.motion import Clip, read_clips, write_clips
 
 RIG = "rig.safetensors"
@@ -70,8 +72,10 @@ class Rig:
         return cls(folder)
 
     @classmethod
-    def write(cls, folder: Path, skinning: Skinning, metrics: Mapping[str, Any], clips: Sequence[Clip] = ()) -> Self:
-        """Store a rig, the figures of its making, and its motions."""
+    def write(
+        cls, folder: Path, skinning: Skinning, metrics: Mapping[str, Any], clips: Sequence[Clip] = (), colliders: Sequence[Collider] = ()
+    ) -> Self:
+        """Store a rig, the figures of its making, its motions, and what its chains shall not swing into."""
         from safetensors.numpy import save_file
 
         folder = Path(folder)
@@ -86,6 +90,8 @@ class Rig:
         (folder / METRICS).write_text(json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         if clips:
             write_clips(folder, clips)
+        if colliders:
+            write_colliders(folder, colliders)
         return cls.open(folder)
 
     @cached_property
@@ -124,6 +130,11 @@ class Rig:
         path = self.folder / METRICS
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
+    @cached_property
+    def colliders(self) -> tuple[Collider, ...]:
+        """What chains shall not swing into, at rest; empty where there are no chains."""
+        return read_colliders(self.folder, REMEDY)
+
     def validate(self) -> None:
         """Types, shapes, joint indices, partition of unity, parents before children. Raises ``ArtifactError``."""
         for name, (dtype, columns) in _EXPECTED.items():
@@ -143,6 +154,9 @@ class Rig:
             raise ArtifactError(self.folder, "skin weights must not be negative and must sum to 1", REMEDY)
         if joints.max() >= len(self.skeleton.names):
             raise ArtifactError(self.folder, f"a joint index {joints.max()} is past the last of {len(self.skeleton.names)} joints", REMEDY)
+        strangers = sorted({c.joint for c in self.colliders} - set(self.skeleton.names))
+        if strangers:
+            raise ArtifactError(self.folder, f"colliders hang on joints that there are not: {', '.join(strangers)}", REMEDY)
 
     def _validate_skeleton(self) -> None:
         count = len(self.skeleton.names)

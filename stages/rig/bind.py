@@ -1,4 +1,4 @@
-"""The rig stage's run: transfer, smooth, keep four influences, unpose, make it move, draw a few poses."""
+"""The rig stage's run: transfer, smooth, keep four influences, unpose, lay chains, make it move, draw a few poses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import numpy as np
 from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.body import BodyModel
+from stages.artifacts.chains import chains_of
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
 from stages.artifacts.rig import Rig, Skinning
+from stages.rig.chain_weights import following, with_chains
+from stages.rig.chains import lay_strands
+from stages.rig.colliders import fit_colliders
 from stages.rig.inpaint import strongest
+from stages.rig.loose import loose_parts
 from stages.rig.settings import RigSettings
 from stages.rig.transfer import Transfer, transfer_weights
 from stages.rig.unpose import unpose
@@ -26,6 +31,13 @@ def bind(
     joints, weights = strongest(transfer.weights)
     v_pos_rest = unpose(v_pos, joints, weights, rest2posed)
     return Skinning(v_pos_rest.astype(np.float32), joints, weights, rest.skeleton), transfer
+
+
+def chained(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer, settings: RigSettings) -> Skinning:
+    """``skinning`` with chains in what hangs loose, if any are wanted and anything does."""
+    if settings.chains == "none":
+        return skinning
+    return with_chains(skinning, lay_strands(loose_parts(skinning, t_pos_idx, transfer), skinning, settings.chain_limits))
 
 
 def vertex_colours(mesh: TexturedMesh) -> np.ndarray:
@@ -62,15 +74,20 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
         )
     if trusted < 0.3:
         context.warn(f"Skin weights: only {trusted:.0%} of the surface lies on the body; the rest is inpainted and may bend wrongly.")
-    again = skinning.posed(conditions.rest2posed)
+    skinning = chained(skinning, mesh.t_pos_idx, transfer, settings)
+    chains = [chain for chain in chains_of(skinning.skeleton) if chain.joints[0] >= len(rest.skeleton.names)]
+    context.progress.advance(1, chains=len(chains))
+    again = skinning.posed(following(conditions.rest2posed, skinning.skeleton))
     metrics = {
         "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
         "trusted_share": round(trusted, 6), "inpainted_share": round(float((transfer.confidence < 0.05).mean()), 6),
         "hair_share": round(float(transfer.hair.mean()), 6),
+        "hair_chains": sum(chain.kind == "hair" for chain in chains), "skirt_chains": sum(chain.kind == "skirt" for chain in chains),
+        "chain_joints": sum(len(chain.joints) for chain in chains),
         "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
     }
     clips = clips_of(settings, skinning.skeleton, context)
-    rig = Rig.write(context.out, skinning, metrics, clips)
+    rig = Rig.write(context.out, skinning, metrics, clips, fit_colliders(rest) if chains else ())
     context.progress.advance()
     write_preview(context.out / "preview", mesh, skinning, transfer.confidence, settings.preview_px)
     context.progress.advance()

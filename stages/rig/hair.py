@@ -19,6 +19,8 @@ from stages.rig.inpaint import edges_of
 _ALIKE = 0.14
 _TONES = 3
 _LEAST_SEEDS = 20
+# What lies over the face but further than this from it, metres, is a fringe or a side lock and says nothing of the skin's colour.
+_ON_SKIN_M = 0.012
 # If more than this share of what lies on a part of the body were hair, it is cloth of the same colour.
 _CLOTH = {"chest": 0.6, "abdomen": 0.4, "lower_arm_l": 0.15, "lower_arm_r": 0.15, "upper_arm_l": 0.4, "upper_arm_r": 0.4, "pelvis_front": 0.3}
 
@@ -33,6 +35,8 @@ def find_hair(v_rgb: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: Bo
     seeds, face = (part == posed.part_names.index(name) for name in ("scalp", "face"))
     if seeds.sum() < _LEAST_SEEDS or face.sum() < _LEAST_SEEDS:
         return nothing
+    bare = face & (near.distance < _ON_SKIN_M)
+    face = bare if bare.sum() >= _LEAST_SEEDS else face
     to_hair, to_skin = (distance_to_tones(smooth, tones(smooth[mask])) for mask in (seeds, face))
     alike = (to_hair < _ALIKE) & (to_hair < to_skin)
     hair = reached(alike & seeds, alike, t_pos_idx)

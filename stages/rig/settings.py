@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
 
 from pipeline.stage import NAME, NAME_LENGTH
+from stages.rig.chain_settings import ChainSettings
 
 ClipName = Literal["idle", "walk", "wave", "turn"]
 
@@ -33,6 +34,10 @@ class RigSettings(BaseModel):
     hold_feet: bool = Field(True, description="Hold feet still where they stand in the motion file, and above the ground.")
     clip_fps: float = Field(30.0, ge=0, le=240, description="Keys a second in the clips; 0 keeps the motion file's (built-in clips then have 30).")
     clip_preview_s: float = Field(6.0, ge=0, le=120, description="Seconds of the first clip to show in the preview video; 0 for no video.")
+    chains: Literal["auto", "none"] = Field(
+        "auto", description="Chains of joints in loose hair and skirts, so that they can swing; unturned they change nothing. `auto` lays them where something hangs, "
+        "`none` leaves hair to the head and skirts to hips and thighs.")
+    chain_limits: ChainSettings = Field(ChainSettings(), description="How many chains there may be, and how long they are.")
     preview_px: int = Field(480, ge=64, le=2048, description="Height of the preview pictures (pixels).")
 
     @model_validator(mode="after")

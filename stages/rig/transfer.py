@@ -26,11 +26,14 @@ _RIGID_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Transfer:
-    """Weights (V, J) with rows summing to 1; how far each vertex's own value was believed, (V,) in [0, 1]; which vertices are hair."""
+    """Weights (V, J) with rows summing to 1; how far each vertex's own value was believed, (V,) in [0, 1]; which vertices are hair;
+    how much of a skirt each is, (V,) in [0, 1]; how far from the posed body, (V,) metres."""
 
     weights: np.ndarray
     confidence: np.ndarray
     hair: np.ndarray
+    skirt: np.ndarray
+    off_body_m: np.ndarray
 
 
 def transfer_weights(
@@ -48,16 +51,17 @@ def transfer_weights(
     wanted = np.where(
         (confidence > 0)[:, None], near.interpolate(posed.weights, posed.t_pos_idx), anyhow.interpolate(posed.weights, posed.t_pos_idx)
     )
-    skirt = skirt_share(v_pos, t_pos_idx, anyhow, posed)[:, None]
+    skirt = skirt_share(v_pos, t_pos_idx, anyhow, posed)
     if skirt.any():
-        wanted = (1 - skirt) * wanted + skirt * skirt_weights(v_pos, posed.skeleton)
-        confidence = np.maximum(confidence, skirt[:, 0])
+        wanted = (1 - skirt[:, None]) * wanted + skirt[:, None] * skirt_weights(v_pos, posed.skeleton)
+        confidence = np.maximum(confidence, skirt)
     hair = np.zeros(len(v_pos), bool) if v_rgb is None else find_hair(v_rgb, t_pos_idx, anyhow, posed)
     wanted[hair] = hair_weights(v_pos[hair], posed.skeleton)
     confidence[hair] = 1.0
+    skirt[hair] = 0.0
     weights = inpaint(v_pos, t_pos_idx, wanted, confidence, settings.smoothing_m)
     weights = _bind_loose_pieces(v_pos, t_pos_idx, weights, confidence)
-    return Transfer(_eyes_to_head(weights, t_pos_idx, posed.skeleton), confidence, hair)
+    return Transfer(_eyes_to_head(weights, t_pos_idx, posed.skeleton), confidence, hair, skirt, anyhow.distance)
 
 
 def believed(v_pos: np.ndarray, v_nrm: np.ndarray, near: Closest, posed: BodyModel, settings: RigSettings) -> np.ndarray:
