@@ -30,7 +30,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     context.progress.start("export", settings.turntable_frames + len(settings.formats) + 1)
     if rig is None:
         context.warn("There is no rig (no conditions to take a skeleton from): the exported files are static.")
-    figure = Figure(mesh.mesh, None if rig is None else rig.skinning, () if rig is None else rig.clips)
+    figure = Figure(mesh.mesh) if rig is None else Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
     delivery = Delivery(settings, figure, textures, context)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from stages.artifacts.cameras import Camera, orbit
+from stages.artifacts.chains import Collider
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.motion import Clip
@@ -20,11 +21,12 @@ from stages.rendering.viewpoint import viewing_distance
 
 @dataclass(frozen=True)
 class Figure:
-    """A textured surface, bound to a skeleton or not, and how it moves."""
+    """A textured surface, bound to a skeleton or not, and how it moves; ``colliders`` are what its chains of hair and cloth shall not swing into."""
 
     mesh: TexturedMesh
-    skinning: Skinning | None
+    skinning: Skinning | None = None
     clips: tuple[Clip, ...] = ()
+    colliders: tuple[Collider, ...] = ()
 
     @cached_property
     def v_pos(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.stage import NAME, NAME_LENGTH
+from stages.export.spring_settings import HairSprings, SkirtSprings
 from stages.export.vrm_settings import MtoonSettings, VrmSettings
 
 FORMATS = ("glb", "vrm", "obj", "stl", "fbx", "usdz", "blend")
@@ -55,3 +56,5 @@ class ExportSettings(BaseModel):
     turntable_s: float = Field(3.6, gt=0.2, le=60, description="Length of the turntable video (seconds).")
     vrm: VrmSettings = Field(VrmSettings(), description="Meta information of the VRM: its author, and who may do what with it.")
     mtoon: MtoonSettings = Field(MtoonSettings(), description="Toon shading of the VRM.")
+    hair_springs: HairSprings = Field(HairSprings(), description="How chains of hair swing in the VRM.")
+    skirt_springs: SkirtSprings = Field(SkirtSprings(), description="How chains of a skirt swing in the VRM.")

@@ -22,12 +22,16 @@ _FEET = ("Foot", "Toes")
 
 def in_t_pose(skinning: Skinning) -> Skinning:
     """``skinning`` with the T-pose for its rest."""
+    transforms = t_pose_transforms(skinning)
+    return replace(skinning, v_pos_rest=skinning.posed(transforms).astype(np.float32), skeleton=skinning.skeleton.posed(transforms))
+
+
+def t_pose_transforms(skinning: Skinning) -> np.ndarray:
+    """(J, 4, 4) from the figure's own rest pose into the T-pose on the ground."""
     skeleton = skinning.skeleton
     transforms = skeleton.joint_transforms(aim(skeleton, t_pose_directions(skeleton)))
-    v_pos, posed = skinning.posed(transforms), skeleton.posed(transforms)
-    down = np.array([0.0, 0.0, sole_height_m(v_pos, skinning)])
-    grounded = replace(posed, heads=posed.heads - down, tails=posed.tails - down)
-    return replace(skinning, v_pos_rest=(v_pos - down).astype(np.float32), skeleton=grounded)
+    transforms[:, 2, 3] -= sole_height_m(skinning.posed(transforms), skinning)
+    return transforms
 
 
 def t_pose_directions(skeleton: Skeleton) -> dict[str, tuple[float, float, float]]:

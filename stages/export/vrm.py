@@ -1,4 +1,4 @@
-"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon material, meta information; +Y up, facing +Z, metres.
+"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon material, spring bones, meta information; +Y up, facing +Z, metres.
 
 Expressions are left out: VRM builds them of morph targets, texture offsets and material colours, and the figure has one surface with its
 face painted on it. Specification: vrm-c, VRMC_vrm 1.0.
@@ -19,7 +19,8 @@ from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.export.delivery import Delivery
 from stages.export.mtoon import make_toon
-from stages.export.t_pose import in_t_pose
+from stages.export.spring_bones import moved, spring_bones
+from stages.export.t_pose import in_t_pose, t_pose_transforms
 from stages.export.vrm_meta import meta
 
 SPEC_VERSION = "1.0"
@@ -30,12 +31,18 @@ _GAZE = {"inputMaxValue": 90.0, "outputScale": 10.0}
 
 def write(delivery: Delivery) -> list[str]:
     """``name``.vrm; returns its name. Raises StageError if there is no humanoid skeleton."""
-    skinning = in_t_pose(humanoid_skinning(delivery))
+    own_pose = humanoid_skinning(delivery)
+    skinning = in_t_pose(own_pose)
     document = _body(delivery, skinning)
     make_toon(document, document.json["materials"][0], delivery.settings.mtoon)
     joints = document.json["skins"][0]["joints"]
     for name, content in _extensions(delivery, document, skinning, joints).items():
         document.extend(document.json, name, content)
+    colliders = moved(delivery.figure.colliders, own_pose.skeleton, t_pose_transforms(own_pose))
+    settings = {"hair": delivery.settings.hair_springs, "skirt": delivery.settings.skirt_springs}
+    springs = spring_bones(document, skinning.skeleton, joints, colliders, settings)
+    if springs is not None:
+        document.extend(document.json, "VRMC_springBone", springs)
     file = f"{delivery.settings.name}.vrm"
     (delivery.folder / file).write_bytes(document.to_bytes())
     return [file]
@@ -64,7 +71,7 @@ def _body(delivery: Delivery, skinning: Skinning) -> GlbDocument:
 
 
 def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, joints: list[int]) -> dict[str, dict[str, Any]]:
-    """Extensions of the whole file. ``joints`` are the nodes of the skeleton's joints. Chains of hair would add VRMC_springBone here."""
+    """Extensions of the whole file. ``joints`` are the nodes of the skeleton's joints."""
     thumbnail = document.image(encode_png(delivery.figure.picture(delivery.figure.face_camera(0.0, THUMBNAIL_PX))), "thumbnail")
     bones = humanoid_map(skinning.skeleton)
     vrm: dict[str, Any] = {
