@@ -54,6 +54,7 @@ def test_every_profile_is_right(profile: str) -> None:
 def test_every_preset_is_right_and_can_be_named(preset: str) -> None:
     config = load(RECIPE, None, [("prompt", "x"), ("export.preset", preset)])
     assert config.stages["export"].preset == preset and config.stages["mesh"].triangles != load(RECIPE, None, [("prompt", "x")]).stages["mesh"].triangles
+    assert config.stages["rig"].chain_limits.bones == (20 if preset in ("mobile", "vrchat") else 45)
     own = load(RECIPE, None, [("prompt", "x"), ("export.preset", preset), ("mesh.triangles", "1234")], "sd15")
     assert (own.stages["mesh"].triangles, own.stages["conditions"].width) == (1234, 768)
     assert set(typing.get_args(typing.get_args(type(own.stages["export"]).model_fields["preset"].annotation)[0])) == {

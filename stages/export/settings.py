@@ -38,7 +38,7 @@ class ExportSettings(BaseModel):
         "`fbx`, `usdz`, `blend` (through Blender, which has to be there)."
     )
     preset: Literal["mobile", "vrchat", "game", "hero", "print"] | None = Field(
-        None, description="A budget: defaults for triangles and textures, `configs/presets/<preset>.yaml`, over the profile's and under what you say; null: none."
+        None, description="A budget: defaults for triangles, textures and bones of chains, `configs/presets/<preset>.yaml`, over the profile's and under what you say; null: none."
     )
     bones: Literal["own", "vrm", "mixamo", "unity", "unreal"] = Field(
         "own", description="Names of the humanoid's joints in the files: the program's `own` (VRM's, as for `vrm`), `mixamo`, `unity` (Humanoid), `unreal` "

@@ -42,8 +42,8 @@ class Loose:
     """One part that may swing, over all V vertices.
 
     ``freedom`` (V,) in [0, 1], 0 outside; ``down_m`` (V,) metres along the surface from its root, inf outside; ``angle_rad`` (V,) round the
-    upright axis, from ``first_rad`` to ``last_rad`` without a jump; ``closed`` if the last angle meets the first; ``mass`` (V,) square metres
-    of its outer side, as seen from outside; ``anchors``, the joints that it may hang on, from the top.
+    upright axis, from ``first_rad`` to ``last_rad`` without a jump; ``closed`` if the last angle meets the first; ``mass`` (V,) square metres,
+    of a skirt those of its outer side, as seen from outside; ``anchors``, the joints that it may hang on, from the top.
     """
 
     kind: Kind
@@ -148,7 +148,8 @@ def _part(
     outwards = (v_pos - axis) * [1, 1, 0]
     outwards /= np.maximum(np.linalg.norm(outwards, axis=-1, keepdims=True), 1e-9)
     faces_out = (vertex_normals(v_pos, t_pos_idx) * outwards).sum(-1)
-    mass = np.where(piece & (faces_out > 0.2), vertex_areas(v_pos, t_pos_idx) * faces_out, 0.0)
+    seen = np.where(faces_out > 0.2, faces_out, 0.0) if kind == "skirt" else 1.0
+    mass = np.where(piece, vertex_areas(v_pos, t_pos_idx) * seen, 0.0)
     if mass.sum() <= 0:
         return None
     angle, first, last, closed = _unrolled(azimuth_rad(v_pos, axis), mass)

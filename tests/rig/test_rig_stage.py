@@ -18,6 +18,7 @@ from stages.rig.motion.reading import read_motion
 from stages.rig.motion.retarget import retarget
 from tests.rig.figures import body, skeleton
 from tests.rig.motions import bvh_text, person, walking
+from tests.rig.figures import body, skeleton, skirted
 from tests.rig.stage_folders import context_in, mesh_asset
 
 
@@ -50,6 +51,38 @@ def test_the_artifact_is_whole_and_stands_in_rest_pose(made) -> None:
     bones = json.loads((rig.folder / "skeleton.json").read_text())["bones"]
     assert bones["head"]["parent"] == "neck" and bones["hips"]["parent"] is None
     assert {p.name for p in (rig.folder / "preview").iterdir()} == {"poses.png", "weights.png"}
+
+
+    assert rig.colliders == () and not (rig.folder / "colliders.json").exists() and rig.metrics["chain_joints"] == 0
+
+
+@pytest.fixture(scope="module")
+def skirted_rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    folder = tmp_path_factory.mktemp("skirted")
+    still = np.tile(np.eye(4), (len(skeleton().names), 1, 1))
+    inputs = RigInputs(mesh_asset(folder / "mesh", *skirted()), conditions_in(folder / "conditions", still))
+    return STAGE.run(STAGE.settings(preview_px=96), inputs, context_in(folder))
+
+
+def test_a_skirt_gets_chains_colliders_and_a_picture(skirted_rig: Rig) -> None:
+    skirted_rig.validate()
+    assert skirted_rig.metrics["skirt_chains"] == 8 and skirted_rig.metrics["hair_chains"] == 0 and skirted_rig.metrics["unpose_error_m"] < 1e-5
+    assert skirted_rig.metrics["chain_joints"] == len(skirted_rig.skeleton.names) - len(skeleton().names) > 15
+    assert {p.name for p in (skirted_rig.folder / "preview").iterdir()} == {"poses.png", "weights.png", "chains.png"}
+    assert {c.joint for c in skirted_rig.colliders} >= {"head", "hips", "leftUpperLeg", "rightUpperLeg"}
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("[{}]", "colliders.json cannot be read (KeyError: 'joint')"), ("{", "colliders.json cannot be read (JSONDecodeError"),
+    ('[{"joint": "tentacle", "start_m": [0, 0, 0], "end_m": [0, 0, 0], "radius_m": 1}]', "colliders hang on joints that there are not: tentacle"),
+])
+def test_spoilt_colliders_are_refused(skirted_rig: Rig, tmp_path: Path, text: str, message: str) -> None:
+    for name in ("rig.safetensors", "skeleton.json"):
+        (tmp_path / name).write_bytes((skirted_rig.folder / name).read_bytes())
+    (tmp_path / "colliders.json").write_text(text)
+    with pytest.raises(ArtifactError) as error:
+        Rig.open(tmp_path).validate()
+    assert message in str(error.value)
 
 
 def test_a_second_run_writes_the_same_bytes(made, tmp_path: Path) -> None:
