@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.stage import StageContext
+from stages.artifacts.chains import chains_of
 from stages.artifacts.exports import CONTACT_SHEET, LISTING, TURNTABLE, ExportSet
 from stages.artifacts.images import write_png
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
-from stages.export import blender, glb, obj, performance, stl, vrm
+from stages.export import blender, glb, obj, performance, stl, swing_preview, vrm
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
@@ -23,6 +24,8 @@ from stages.export.sheet import contact_sheet_of
 from stages.export.textures import Textures, textures_of
 from stages.export.viewer.page import write_viewer
 from stages.rendering.viewpoint import turntable
+
+SWING_PX = 480
 
 
 def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: StageContext) -> ExportSet:
@@ -48,6 +51,9 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
         shutil.copyfile(context.out / name, context.out / "preview" / name)
     if settings.viewer_px:
         write_viewer(delivery, mesh, listing["clips"])
+    if figure.skinning is not None and chains_of(figure.skinning.skeleton):
+        frames = swing_preview.swinging(figure, settings.springs, min(settings.turntable_px, SWING_PX))
+        write_mp4(context.out / "preview" / swing_preview.FILE, frames, swing_preview.FRAMES_PER_S)
     return ExportSet.open(context.out)
 
 

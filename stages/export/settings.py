@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.stage import NAME, NAME_LENGTH
-from stages.export.spring_settings import HairSprings, SkirtSprings
+from stages.export.spring_settings import HairSprings, SkirtSprings, SpringSettings
 from stages.export.vrm_settings import MtoonSettings, VrmSettings
 
 FORMATS = ("glb", "vrm", "obj", "stl", "fbx", "usdz", "blend")
@@ -58,3 +58,8 @@ class ExportSettings(BaseModel):
     mtoon: MtoonSettings = Field(MtoonSettings(), description="Toon shading of the VRM.")
     hair_springs: HairSprings = Field(HairSprings(), description="How chains of hair swing in the VRM.")
     skirt_springs: SkirtSprings = Field(SkirtSprings(), description="How chains of a skirt swing in the VRM.")
+
+    @property
+    def springs(self) -> dict[str, SpringSettings]:
+        """How chains of each kind swing."""
+        return {"hair": self.hair_springs, "skirt": self.skirt_springs}

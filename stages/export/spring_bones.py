@@ -38,6 +38,18 @@ def spring_bones(
     return out
 
 
+def within_reach(chain: Chain, skeleton: Skeleton, colliders: Sequence[Collider], hit_radius_m: float) -> tuple[list[int], np.ndarray]:
+    """Which of the colliders a chain may meet, and the distance (joints,) that each of its joints keeps from them, metres.
+
+    A collider that a joint lies in already at rest is none for the chain, which else would never come to rest; nor does a joint keep more
+    distance than it has at rest.
+    """
+    tails = skeleton.tails[list(chain.joints)]
+    mine = [i for i, c in enumerate(colliders) if c.joint in _MEETS[chain.kind] and c.gap_m(tails).min() > 0]
+    room = np.min([colliders[i].gap_m(tails) for i in mine], 0) if mine else np.full(len(tails), np.inf)
+    return mine, np.minimum(room, hit_radius_m)
+
+
 def shape(collider: Collider, skeleton: Skeleton) -> dict[str, Any]:
     """A sphere or a capsule in the frame of its joint's node."""
     start, end = (z_up_to_y_up(point - skeleton.heads[skeleton.index(collider.joint)]).tolist() for point in (collider.start, collider.end))
@@ -58,11 +70,9 @@ def moved(colliders: Sequence[Collider], skeleton: Skeleton, transforms: np.ndar
 def _spring(
     document: GlbDocument, skeleton: Skeleton, joints: Sequence[int], chain: Chain, colliders: Sequence[Collider], settings: SpringSettings
 ) -> dict[str, Any]:
-    """One chain. A collider that a joint lies in already at rest is none for it, or it would never come to rest."""
-    tails = skeleton.tails[list(chain.joints)]
-    groups = [g for g, c in enumerate(colliders) if c.joint in _MEETS[chain.kind] and c.gap_m(tails).min() > 0]
-    room = np.min([colliders[g].gap_m(tails) for g in groups], 0) if groups else np.full(len(tails), np.inf)
-    said = [_joint(joints[j], settings, min(settings.hit_radius_m, float(gap))) for j, gap in zip(chain.joints, room, strict=True)]
+    """One chain, from its root to its tip."""
+    groups, keeps = within_reach(chain, skeleton, colliders, settings.hit_radius_m)
+    said = [_joint(joints[j], settings, float(keep)) for j, keep in zip(chain.joints, keeps, strict=True)]
     out: dict[str, Any] = {"name": chain.name, "joints": [*said, {"node": _tip(document, skeleton, joints, chain)}]}
     if groups:
         out["colliderGroups"] = groups

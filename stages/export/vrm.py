@@ -39,8 +39,7 @@ def write(delivery: Delivery) -> list[str]:
     for name, content in _extensions(delivery, document, skinning, joints).items():
         document.extend(document.json, name, content)
     colliders = moved(delivery.figure.colliders, own_pose.skeleton, t_pose_transforms(own_pose))
-    settings = {"hair": delivery.settings.hair_springs, "skirt": delivery.settings.skirt_springs}
-    springs = spring_bones(document, skinning.skeleton, joints, colliders, settings)
+    springs = spring_bones(document, skinning.skeleton, joints, colliders, delivery.settings.springs)
     if springs is not None:
         document.extend(document.json, "VRMC_springBone", springs)
     file = f"{delivery.settings.name}.vrm"

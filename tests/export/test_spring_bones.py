@@ -138,6 +138,7 @@ def test_colliders_follow_their_joints_into_the_t_pose() -> None:
 def test_a_figure_without_chains_has_no_springs(tmp_path: Path) -> None:
     plain = STAGE.run(ExportSettings(**SMALL), inputs_of(tmp_path, "cap"), context_in(tmp_path))
     said = Raw(plain.folder / "mika.vrm").json
+    assert not (plain.folder / "preview" / "swing.mp4").exists()
     assert "VRMC_springBone" not in said["extensions"] and "VRMC_springBone" not in said["extensionsUsed"]
 
 
@@ -150,6 +151,7 @@ def test_a_glb_has_the_chains_as_joints(made: ExportSet, inputs: ExportInputs) -
             k = read.index(bones.names[j])
             assert read.names[read.parents[k]] == bones.names[bones.parents[j]]
             np.testing.assert_allclose(read.heads[k], bones.heads[j], atol=1e-6)
+    assert (made.folder / "preview" / "swing.mp4").stat().st_size > 1000
     assert made.listing["joints"] == made.listing["vrchat"]["bones"] == len(bones.names)
 
 
