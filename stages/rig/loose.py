@@ -82,7 +82,7 @@ def loose_skirt(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer) -
     """The skirt or long coat, if there is one that goes all the way round."""
     skeleton, v_pos = skinning.skeleton, skinning.v_pos_rest.astype(np.float64)
     cloth = transfer.skirt > 0.5
-    if not cloth.any():
+    if not cloth.any() or "hips" not in skeleton.names:
         return []
     hips, waist = skeleton.heads[skeleton.index("hips")], skeleton.tails[skeleton.index("hips"), 2]
     cloth = _without_holes(cloth | _beyond_skirt(skinning, transfer, v_pos[cloth, 2].min() - _HEM_M, waist), v_pos, t_pos_idx)

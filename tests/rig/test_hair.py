@@ -10,6 +10,7 @@ import pytest
 from scripts.bench.surface_nets import surface_of
 from stages.artifacts.body import BodyModel
 from stages.rig.bind import corner_mean
+from stages.rig.closest import closest_points
 from stages.rig.hair import distance_to_tones, hair_weights, reached, smoothed, tones
 from stages.rig.settings import RigSettings
 from stages.rig.transfer import transfer_weights
@@ -65,6 +66,23 @@ def test_hair_is_found_and_follows_the_head_not_the_arm(long_haired) -> None:
     low = hair & (v_pos[:, 2] < 1.08)
     assert low.any() and transfer.weights[low, skeleton().index("upperChest")].mean() > 0.8
     np.testing.assert_allclose(transfer.weights.sum(-1), 1, atol=1e-12)
+
+
+def test_a_fringe_over_the_face_says_nothing_of_the_skin() -> None:
+    """Most of what lies over this face is hair; its tones are not taken for those of skin."""
+
+    def hair(p: np.ndarray) -> np.ndarray:
+        shell = np.abs(np.linalg.norm(p - [0, 0, 1.44], axis=-1) - 0.15) - 0.015
+        mouth = 0.06 - np.linalg.norm((p - [0, -0.15, 1.42]) * [1, 0.2, 1], axis=-1)
+        return np.maximum(np.maximum(shell, mouth), 1.36 - p[:, 2])
+
+    v_pos, triangles = surface_of(lambda p: np.minimum(bone_distances(p, 0.004).min(-1), hair(p)), LOW, HIGH, 0.02)
+    is_hair = hair(v_pos) < 0.004
+    face = labelled().part_names.index("face")
+    over_face = labelled().t_part[closest_points(v_pos, labelled().v_pos, labelled().t_pos_idx).triangle] == face
+    assert is_hair[over_face].mean() > 0.6
+    found = transfer_weights(v_pos, triangles, labelled(), RigSettings(), painted(v_pos, is_hair)).hair
+    assert found[is_hair & over_face].mean() > 0.8 and found[~is_hair].mean() < 0.03
 
 
 def test_hair_in_the_colour_of_the_shirt_is_left_alone(long_haired) -> None:
