@@ -30,6 +30,8 @@ _SEAM_M = 0.025
 _LEAST_AREA_M2, _HOLE_M2 = 0.0015, 0.0005
 # Above the hip joints and just below the hem, whose height is known no better than that, what is this far from the skin is the skirt's too.
 _OFF_LEGS_M, _HEM_M = 0.012, 0.035
+# Where a skirt begins below the hips, this share of it holds the rest.
+_WAISTBAND = 0.1
 # What goes round this share of a turn goes all the way round.
 _ROUND = 0.75
 _BINS = 72
@@ -86,9 +88,9 @@ def loose_skirt(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer) -
         return []
     hips, waist = skeleton.heads[skeleton.index("hips")], skeleton.tails[skeleton.index("hips"), 2]
     cloth = _without_holes(cloth | _beyond_skirt(skinning, transfer, v_pos[cloth, 2].min() - _HEM_M, waist), v_pos, t_pos_idx)
-    down = geodesic_m(v_pos, t_pos_idx, cloth & (v_pos[:, 2] > hips[2]), cloth)
-    loose = cloth & (v_pos[:, 2] <= hips[2]) & np.isfinite(down)
-    others = ~cloth & (v_pos[:, 2] <= hips[2])
+    below = v_pos[:, 2] <= min(hips[2], np.percentile(v_pos[cloth, 2], 100 * (1 - _WAISTBAND)))
+    down = geodesic_m(v_pos, t_pos_idx, cloth & ~below, cloth)
+    loose, others = cloth & below & np.isfinite(down), ~cloth & below
     parts = [_part("skirt", piece, others, v_pos, t_pos_idx, down, hips, ("hips",)) for piece in _pieces(loose, v_pos, t_pos_idx)[:1]]
     return [part for part in parts if part is not None and part.closed]
 

@@ -60,10 +60,16 @@ def skirt_sdf(p: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(p[:, 2] - 0.72) - 0.22, (r - 0.15 - (0.94 - p[:, 2]) * 0.35) * 0.9)
 
 
+def low_skirt_sdf(p: np.ndarray) -> np.ndarray:
+    """A solid flared skirt that begins at the hip joints, close to the skin there."""
+    r = np.linalg.norm(p[:, :2] * [0.75, 1], axis=-1)
+    return np.maximum(np.abs(p[:, 2] - 0.66) - 0.16, (r - 0.125 - (0.82 - p[:, 2]) * 0.5) * 0.85)
+
+
 @lru_cache
 def bound(*worn: str) -> tuple[Skinning, Transfer, np.ndarray, np.ndarray]:
-    """(skinning, transfer, triangles, is hair (V,)) of the test humanoid wearing some of hair's ``cap``, ``tails``, ``pony``, and ``skirt``."""
-    shapes = {"cap": cap_sdf, "tails": tails_sdf, "pony": pony_sdf, "skirt": skirt_sdf}
+    """(skinning, transfer, triangles, is hair (V,)) of the test humanoid wearing some of hair's ``cap``, ``tails``, ``pony``, and ``skirt`` or ``low_skirt``."""
+    shapes = {"cap": cap_sdf, "tails": tails_sdf, "pony": pony_sdf, "skirt": skirt_sdf, "low_skirt": low_skirt_sdf}
     v_pos, triangles = surface_of(
         lambda p: np.min([bone_distances(p, 0.004).min(-1), *(shapes[name](p) for name in worn)], 0), LOW, HIGH, 0.02)
     hair = np.min([np.full(len(v_pos), 1.0), *(shapes[name](v_pos) for name in worn if name != "skirt")], 0) < 0.004

@@ -82,6 +82,14 @@ def test_a_skirt_has_panels_all_round_from_the_hips_to_the_hem() -> None:
     assert bones.heads[[c.joints[0] for c in chains], 2].min() > 0.78
 
 
+def test_a_skirt_that_begins_low_hangs_from_its_own_waistband() -> None:
+    made = with_chains("low_skirt")
+    bones, chains = made.skeleton, chains_of(made.skeleton)
+    assert len(chains) == 8 and bones.tails[[c.joints[-1] for c in chains], 2].max() < 0.56
+    assert 0.7 < bones.heads[[c.joints[0] for c in chains], 2].min()
+    assert bent(made, "skirt", 30)[made.v_pos_rest[:, 2] > 0.82].max() < 0.001
+
+
 @pytest.mark.parametrize("worn", [("cap", "tails"), ("cap", "pony"), ("skirt",), ("cap", "pony", "skirt")])
 def test_unturned_chains_change_nothing(worn: tuple[str, ...]) -> None:
     base, made = bound(*worn)[0], with_chains(*worn)
