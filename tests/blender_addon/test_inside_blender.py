@@ -51,7 +51,7 @@ try:
             (out / "report.html").write_text("a report")
             event.update(files=[str(out / (said["name"] + ".glb"))], report=str(out / "report.html"))
         print(json.dumps(event), flush=True)
-        time.sleep(1.0 if said["prompt"] == "slow" else 0.01)
+        time.sleep(3.0 if said["prompt"] == "slow" else 0.01)
 except KeyboardInterrupt:
     print("interrupted; the same line goes on from here", file=sys.stderr)
     sys.exit(130)

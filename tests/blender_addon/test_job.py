@@ -36,7 +36,7 @@ def say(*code: str) -> list[str]:
 
 
 def test_a_run_of_the_engine_stopped_and_resumed(home: Path) -> None:
-    argv = command("run", "a.yaml", "--progress", "json", "--count.steps", "60")
+    argv = command("run", "a.yaml", "--progress", "json", "--count.steps", "600")
     job = Job([argv], home, environment(FAKE_SLEEP="0.1"))
     while not list(home.glob("cache/count/??/*.work/scratch/checkpoint/values.json")):
         assert job.poll(), list(job.account.log)

@@ -35,7 +35,7 @@ SETTINGS = {"hair": HairSprings(), "skirt": SkirtSprings()}
 def inputs_of(folder: Path, *worn: str) -> ExportInputs:
     skinning, transfer, triangles, _ = bound(*worn)
     made = chained(skinning, triangles, transfer, RigSettings())
-    return ExportInputs(mesh_asset(folder / "mesh", made.v_pos_rest, triangles), Rig.write(folder / "rig", made, {}, fit_colliders(body())))
+    return ExportInputs(mesh_asset(folder / "mesh", made.v_pos_rest, triangles), Rig.write(folder / "rig", made, {}, colliders=fit_colliders(body())))
 
 
 @pytest.fixture(scope="module")

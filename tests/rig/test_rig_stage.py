@@ -16,9 +16,8 @@ from stages.artifacts.showcase_poses import showcase_pose
 from stages.rig import STAGE, RigInputs
 from stages.rig.motion.reading import read_motion
 from stages.rig.motion.retarget import retarget
-from tests.rig.figures import body, skeleton
-from tests.rig.motions import bvh_text, person, walking
 from tests.rig.figures import body, skeleton, skirted
+from tests.rig.motions import bvh_text, person, walking
 from tests.rig.stage_folders import context_in, mesh_asset
 
 
