@@ -103,6 +103,17 @@ def test_the_rigs_clips_are_animations_and_are_listed(inputs: ExportInputs, tmp_
         ExportSet.open(made.folder).validate()
 
 
+def test_a_vrm_beside_the_glb_holds_no_clips(tmp_path: Path) -> None:
+    figure = body(0.04)
+    joints, weights = strongest(figure.weights)
+    skinning = Skinning(figure.v_pos.astype(np.float32), joints, weights, figure.skeleton)
+    rig = Rig.write(tmp_path / "rig", skinning, {}, [made_clip("walk", skinning.skeleton, 30.0)])
+    inputs = ExportInputs(mesh_asset(tmp_path / "mesh", figure.v_pos, figure.t_pos_idx), rig)
+    made = STAGE.run(ExportSettings(**SMALL | {"formats": ("glb", "vrm")}), inputs, context_in(tmp_path / "run"))
+    made.validate()
+    assert "animations" in check_rules(made.folder / "mika.glb").json and "animations" not in check_rules(made.folder / "mika.vrm").json
+
+
 def test_clips_turn_the_joints_under_the_names_they_are_given(inputs: ExportInputs, tmp_path: Path) -> None:
     skinning = inputs.rig.skinning
     rig = Rig.write(tmp_path / "rig", skinning, {}, [made_clip("walk", skinning.skeleton, 30.0)])
