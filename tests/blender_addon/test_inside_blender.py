@@ -32,7 +32,8 @@ BLENDER = find_blender()
 pytestmark = pytest.mark.skipif(isinstance(BLENDER, str), reason=str(BLENDER))
 
 STAND_IN = '''
-import json, pathlib, shutil, sys, time
+import json, pathlib, shutil, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of a shell in the background would inherit that it is ignored
 here = pathlib.Path(__file__).parent
 said = json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8"))
 print("arguments " + json.dumps(sys.argv[1:]), flush=True)
