@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.stage import AbsentModel, Capability, ModelUse, Stage, StageContext
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.views import MaskedViews, ViewSet
-from stages.masks.cutters import GroundedSam, Silhouette
+from stages.masks.cutters import GroundedSam, by_silhouette, ways
 from stages.masks.settings import MasksSettings
 
 
@@ -22,13 +22,11 @@ class MasksInputs:
 
 
 def _capabilities(settings: MasksSettings) -> tuple[Capability, ...]:
-    ways = (Silhouette(), GroundedSam(settings)) if settings.embedded else (GroundedSam(settings), Silhouette())
-    return (Capability("matting", settings.backend, ways),)
+    return (Capability("matting", settings.backend, ways(settings)),)
 
 
 def _models(settings: MasksSettings) -> tuple[ModelUse, ...]:
-    by_silhouette = settings.backend == "silhouette" or settings.backend == "auto" and settings.embedded
-    if (by_silhouette and not settings.parts) or GroundedSam(settings).probe() is not None:
+    if (by_silhouette(settings) and not settings.parts) or GroundedSam(settings).probe() is not None:
         return ()
     from third_party.models import use_all
 

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.errors import MissingError
 from stages.artifacts.images import has_alpha
 from stages.artifacts.views import ViewSet
-from stages.masks.cutters import GroundedSam
+from stages.masks.cutters import by_silhouette
 from stages.masks.doubts import first_few
 from stages.masks.settings import MasksSettings
 
@@ -38,6 +38,5 @@ def require_channel(views: ViewSet, settings: MasksSettings) -> None:
 
     An alpha that is opaque everywhere shows only when the pictures are read, in the stage.
     """
-    alone = settings.embedded or GroundedSam(settings).probe() is not None
-    if settings.backend == "silhouette" or settings.backend == "auto" and alone:
+    if by_silhouette(settings):
         refuse([f.camera.name for f in views.frames if not has_alpha(f.image)], len(views.frames))

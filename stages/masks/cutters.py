@@ -94,3 +94,15 @@ class GroundedSam:
         """The best detection's mask; nothing found gives an empty mask, which the checks then report."""
         s = self.settings
         return self.open(device).segment(image, s.prompt, s.box_threshold, s.text_threshold, body)
+
+
+def ways(settings: MasksSettings) -> tuple[Cutter, ...]:
+    """All of them, in the order in which ``auto`` tries them: the embedded networks are less exact than the silhouette, others are more."""
+    silhouette, grounded_sam = Silhouette(), GroundedSam(settings)
+    return (silhouette, grounded_sam) if settings.embedded else (grounded_sam, silhouette)
+
+
+def by_silhouette(settings: MasksSettings) -> bool:
+    """Is it the silhouette that ``settings`` come down to on this machine?"""
+    usable = (way.name for way in ways(settings) if settings.backend in ("auto", way.name) and way.probe() is None)
+    return next(usable, "") == "silhouette"

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from scripts.bench.surface_nets import surface_of
-from stages.artifacts.body import BodyModel
 from stages.rig.bind import corner_mean
 from stages.rig.closest import closest_points
 from stages.rig.hair import distance_to_tones, hair_weights, reached, smoothed, tones
 from stages.rig.settings import RigSettings
 from stages.rig.transfer import transfer_weights
 from tests.rig.figures import HIGH, LOW, body, bone_distances, skeleton
-
-HAIR, SKIN, SHIRT = np.array([0.9, 0.4, 0.6]), np.array([0.95, 0.85, 0.78]), np.array([0.2, 0.25, 0.4])
-PARTS = ("scalp", "face", "chest", "rest")
-
-
-def labelled() -> BodyModel:
-    """The test humanoid with a scalp (the head's top and back), a face and a chest."""
-    b = body()
-    middle = b.v_pos[b.t_pos_idx].mean(1)
-    head = middle[:, 2] > 1.37
-    scalp = head & ((middle[:, 2] > 1.52) | (middle[:, 1] > 0.02))
-    chest = (middle[:, 2] > 1.05) & (middle[:, 2] < 1.2) & (middle[:, 1] < 0) & (np.abs(middle[:, 0]) < 0.1)
-    part = np.select([scalp, head, chest], [0, 1, 2], 3)
-    return replace(b, t_part=part, part_names=PARTS)
+from tests.rig.swinging import HAIR, SHIRT, SKIN, labelled
 
 
 @pytest.fixture(scope="module")
