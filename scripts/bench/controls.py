@@ -24,6 +24,7 @@ from scripts.generator.draw import render
 from scripts.generator.split import HELD_OUT
 from stages.artifacts.images import contact_sheet, write_png
 from stages.conditions.body import POSES, load_base_body
+from stages.masks.agreement import iou
 
 WHITE = 0.98
 POSE = "t_pose"  # not the default: what is painted without a ControlNet must not fit by habit
@@ -36,11 +37,6 @@ WAYS: dict[str, tuple[str, ...]] = {
 def controls(kinds: Sequence[str], models: Path) -> list[dict[str, Any]]:
     """Settings of ``views.controlnets`` for these kinds together."""
     return [{"model": str(models / f"controlnet-{kind}"), "kind": kind, "scale": 1 / len(kinds)} for kind in kinds]
-
-
-def overlap(found: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union."""
-    return float((found & truth).sum() / (found | truth).sum())
 
 
 def main() -> None:
@@ -62,7 +58,7 @@ def main() -> None:
                 views = paint(given, Path(folder) / name / str(i), prompt_of(attributes), window="none", controlnets=controls(kinds, o.models))
                 picture = views.image("body_00")
                 dark = picture[..., :3].min(-1) < WHITE
-                figures.append((overlap(dark, truth), float(dark[body].mean())))
+                figures.append((iou(dark, truth), float(dark[body].mean())))
                 tiles.append(picture)
             rows[name] = {key: round(float(np.mean(its)), 4) for key, its in zip(("overlap", "body_covered"), zip(*figures, strict=True), strict=True)}
             print(name, rows[name], flush=True)

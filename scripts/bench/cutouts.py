@@ -28,6 +28,7 @@ from scripts.train.shards import View
 from scripts.train.things import THINGS, all_words, things_in, words_for
 from stages.conditions.body import load_base_body
 from stages.conditions.software import draw, vertex_normals
+from stages.masks.agreement import iou
 from stages.masks.matting import figure
 from stages.masks.parts import composed
 from third_party.grounded_sam import GroundedSamModel, load
@@ -47,11 +48,6 @@ def pictures(characters: int) -> Iterator[tuple[Attributes, np.ndarray, dict[str
             shown, bare = render_all(character, camera), draw(body, normals, camera)
             things = things_in((shown.part + 1).astype(np.uint8), (bare.part + 1).astype(np.uint8))
             yield attributes, shown.rgb, things, bare.covered, shown.alpha
-
-
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union of two masks."""
-    return float((found & truth).sum() / max((found | truth).sum(), 1))
 
 
 def score_figure(found: np.ndarray, alpha: np.ndarray) -> dict[str, float]:

@@ -24,6 +24,7 @@ from scripts.bench.mesh import build
 from scripts.bench.truths import BETWEEN, LEARNT, Truth, of_file, of_generator, write_truth
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.images import contact_sheet, write_png
+from stages.artifacts.normals import vertex_normals
 from stages.artifacts.views import ViewSet
 from stages.field.settings import FieldSettings
 from stages.field.warm import warm as warm_field
@@ -71,7 +72,7 @@ def row(figures: dict[str, Any]) -> dict[str, float]:
 def beside(folder: Path) -> list[np.ndarray]:
     """Truth, result and the result in clay, of the held-out views SHOWN."""
     v_pos, faces, v_tex, kd = imported(folder / "mesh" / "mesh.glb")
-    normals = _vertex_normals(v_pos, faces)
+    normals = _smooth_normals(v_pos, faces)
     surface, views, tiles = Surface(normals, faces.astype(np.int64), v_tex, faces.astype(np.int64), kd), ViewSet.open(folder / "between"), []
     for i in SHOWN:
         camera, truth = views.cameras[i].resized(CLOSE_PX, CLOSE_PX), views.image(views.names[i])
@@ -80,14 +81,10 @@ def beside(folder: Path) -> list[np.ndarray]:
     return tiles
 
 
-def _vertex_normals(v_pos: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Smooth over what lies at the same place, whatever the charts."""
-    _, place = np.unique(v_pos.round(6), axis=0, return_inverse=True)
-    p = v_pos[faces].astype(float)
-    sums = np.zeros((place.max() + 1, 3))
-    for corner in range(3):
-        np.add.at(sums, place.reshape(-1)[faces[:, corner]], np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]))
-    return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-30))[place.reshape(-1)]
+def _smooth_normals(v_pos: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3), smooth over what lies at the same place, whatever the charts."""
+    welded, place = np.unique(v_pos.round(6), axis=0, return_inverse=True)
+    return vertex_normals(welded, place.reshape(-1)[faces])[place.reshape(-1)]
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from scripts.train.things import things_in, words_for
 from stages.artifacts.framing import body_ring
 from stages.conditions.body import load_base_body
 from stages.conditions.software import draw, vertex_normals
+from stages.masks.agreement import iou
 from stages.masks.parts import composed
 from third_party.grounded_sam import GroundedSamModel, load
 from third_party.models import locate
@@ -29,10 +30,6 @@ def front() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     shown = render_all(build_character(HELD_OUT[5], body), camera)
     bare = draw(body, vertex_normals(body.v_pos, body.t_pos_idx), camera)
     return shown.rgb, shown.alpha, things_in((shown.part + 1).astype(np.uint8), (bare.part + 1).astype(np.uint8))
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a & b).sum() / (a | b).sum())
 
 
 def test_the_figure_is_cut_out_by_a_word_before_any_colour(model: GroundedSamModel, front: tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]) -> None:
