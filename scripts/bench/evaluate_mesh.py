@@ -29,7 +29,7 @@ from stages.artifacts.views import ViewSet
 from stages.mesh.repair import face_areas, face_components, is_edge_manifold
 from stages.rendering.picture import Surface, draw
 from stages.rendering.zbuffer import interpolate, rasterize
-from stages.rig.closest import closest_points
+from stages.artifacts.closest import closest_points
 
 SAMPLES = 100_000
 WITHIN = 0.005

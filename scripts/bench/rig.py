@@ -25,7 +25,7 @@ from stages.conditions.body import POSES, load_base_body
 from stages.rendering.picture import draw_colours
 from stages.rendering.viewpoint import looking_at
 from stages.rig.bind import bind
-from stages.rig.closest import closest_points
+from stages.artifacts.closest import closest_points
 from stages.rig.preview import joint_colours
 from stages.rig.settings import RigSettings
 

@@ -1,7 +1,7 @@
 """Occupancy grid and ray marching: where along a ray the networks are asked at all.
 
-Instant-NGP, section 5.2 and appendix E. The grid is bounded by the visual hull, keeps a running maximum of density in each
-cell, and ends a ray soon after what it knows of the density has made it opaque.
+Instant-NGP, section 5.2 and appendix E. The grid is bounded by the visual hull, keeps a running maximum and minimum of density in
+each cell, and ends a ray soon after the least that it knows of the density has made it opaque.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from stages.field.encoding import BLOCK, FAST
 from stages.field.hull import Box
 
 OPAQUE = np.float32(7.0)  # optical depth after which a ray may end
-SPARE_CELLS = 1.75  # ... when this much more of it, in cells, has been looked at, for cells know their highest density only
+SPARE_CELLS = 1.75  # ... when this much more of it, in cells, has been looked at
 DECAY = np.float32(0.8)
+RECOVERY = np.float32(2.0)  # a cell's lowest density may be this many times the last one when it is asked again
+LEAST_DENSITY = np.float32(1.0)  # per metre, from which it recovers
 LEAST_OPACITY = 0.01  # of a step, for a cell to count
 TURNS = 4  # an update asks one cell in so many
 
@@ -41,13 +43,18 @@ class Samples:
 
 
 class Occupancy:
-    """Which cells of the hull hold something. ``hull`` (nx, ny, nz) bool, cells of 1 / ``resolution`` of the box's longest side."""
+    """Which cells of the hull hold something. ``hull`` (nx, ny, nz) bool, cells of 1 / ``resolution`` of the box's longest side.
+
+    ``density`` is the running maximum of what was found in a cell, by which it counts as occupied; ``least`` the running minimum, by which rays end: a cell
+    that a surface cuts is dense in one half, and what lies behind its other half can be seen.
+    """
 
     def __init__(self, box: Box, hull: np.ndarray, resolution: int, march_steps: int) -> None:
         self.hull = hull
         self.resolution = resolution
         self.step_m = np.float32(box.size_m / march_steps)
         self.density = np.zeros(hull.shape, np.float32)
+        self.least = np.zeros(hull.shape, np.float32)
         self.occupied = hull.astype(np.uint8)
         self.ends_rays = False
         self._extent = np.asarray(box.extent, np.float32)
@@ -60,7 +67,10 @@ class Occupancy:
         index = np.stack(np.unravel_index(cells, self.hull.shape), -1)
         points = ((index + rng.random(index.shape)) / self.resolution).astype(np.float32)
         flat = self.density.reshape(-1)
-        flat[cells] = np.maximum(flat[cells] * DECAY, query(points))
+        found = query(points)
+        flat[cells] = np.maximum(flat[cells] * DECAY, found)
+        least = self.least.reshape(-1)
+        least[cells] = np.minimum(np.maximum(least[cells], LEAST_DENSITY) * RECOVERY, found)
         if turn >= TURNS - 1:
             self.mark()
 
@@ -97,13 +107,13 @@ class Occupancy:
         begin = np.zeros(rays, np.float32)
         spare = int(np.ceil(SPARE_CELLS / self.resolution / float(np.linalg.norm(directions[0])) / float(self.step_m)))
         opaque = OPAQUE if ends else np.float32(np.inf)
-        _march(origins, directions, jitter, self.step_m, cells, self.density, np.float32(self.resolution), self._extent,
+        _march(origins, directions, jitter, self.step_m, cells, self.least, np.float32(self.resolution), self._extent,
                opaque, spare, ticks, counts, begin)
         return ticks, counts, begin
 
 
 @njit(parallel=True, **FAST)
-def _march(origins, directions, jitter, step, cells, density, resolution, extent, opaque, spare, ticks, counts, begin):
+def _march(origins, directions, jitter, step, cells, least, resolution, extent, opaque, spare, ticks, counts, begin):
     """Steps (``ticks``) of each ray that fall into occupied cells; the first lies at ``begin`` metres."""
     limit = ticks.shape[1]
     for r in prange(origins.shape[0]):
@@ -147,7 +157,7 @@ def _march(origins, directions, jitter, step, cells, density, resolution, extent
                     left -= 1
                     if left <= 0:
                         break
-                depth += density[i, j, m] * step
+                depth += least[i, j, m] * step
             else:
                 k += max(int(np.ceil(exit_t / step)), 1)
         counts[r] = count

@@ -12,7 +12,7 @@ class FieldSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(1000, ge=1, le=100_000, description="Optimisation steps.")
+    steps: int = Field(2000, ge=1, le=100_000, description="Optimisation steps.")
     rays_per_batch: int = Field(4096, ge=64, le=1 << 18, description="Most rays in a step; fewer are taken while rays are costly.")
     samples_per_batch: int = Field(
         32768, ge=1024, le=1 << 22, description="Samples along rays that a step aims for; the number of rays adapts to it."
@@ -32,7 +32,7 @@ class FieldSettings(BaseModel):
     )
     mask_weight: float = Field(0.1, ge=0, description="Weight of the squared difference between opacity and the mask.")
     distortion_weight: float = Field(
-        0.02, ge=0, description="Weight of the distortion loss (mip-NeRF 360, eq. 15), which draws density together at the surface."
+        0.005, ge=0, description="Weight of the distortion loss (mip-NeRF 360, eq. 15), which draws density together at the surface."
     )
     random_background: bool = Field(True, description="Random colour behind every ray, so that holes cannot hide; else white.")
     sharpen: float = Field(0.0, ge=0, le=4, description="Strength of the sharpening of training pictures, as in instant-ngp.")
@@ -47,7 +47,7 @@ class FieldSettings(BaseModel):
     hull_tolerance: float = Field(
         0.04, ge=0, le=0.5, description="Share of the views whose mask may miss a point that the visual hull keeps."
     )
-    grid_resolution: int = Field(176, ge=16, le=512, description="Samples of the baked grid along the longest side of its box.")
+    grid_resolution: int = Field(208, ge=16, le=512, description="Samples of the baked grid along the longest side of its box.")
     fill: Literal["unseen", "none"] = Field(
         "unseen", description="Make what no camera can see inside the surface solid, so that the mesh gets no inner shells."
     )

@@ -56,7 +56,7 @@ class Training:
         occupancy = self.scene.occupancy
         words = json.dumps({"rng": self._rng.bit_generator.state, "done": self.done, "rays": self._rays, "ends": occupancy.ends_rays})
         arrays = self.field.state() | {
-            "occupancy.density": occupancy.density, "occupancy.occupied": occupancy.occupied,
+            "occupancy.density": occupancy.density, "occupancy.least": occupancy.least, "occupancy.occupied": occupancy.occupied,
             "history": np.array(self.history, np.float64).reshape(-1, 3),
         }
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path), {"training": words})
@@ -69,7 +69,7 @@ class Training:
             words: dict[str, Any] = json.loads(file.metadata()["training"])
             arrays = {k: file.get_tensor(k) for k in file.keys()}
         occupancy = self.scene.occupancy
-        occupancy.density, occupancy.occupied = arrays["occupancy.density"].copy(), arrays["occupancy.occupied"].copy()
+        occupancy.density, occupancy.least, occupancy.occupied = (arrays[f"occupancy.{k}"].copy() for k in ("density", "least", "occupied"))
         occupancy.ends_rays = words["ends"]
         self._rng.bit_generator.state = words["rng"]
         self.done, self._rays = words["done"], words["rays"]

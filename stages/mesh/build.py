@@ -1,4 +1,4 @@
-"""The mesh stage, step by step: field -> implicit surface -> repaired, decimated, unwrapped surface -> textures -> files."""
+"""The mesh stage, step by step: field -> implicit surface -> repaired, remeshed, unwrapped surface -> textures -> files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
 from stages.artifacts.normals import vertex_normals
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import fitting
-from stages.mesh.decimate import decimated
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.level import best_level
 from stages.mesh.light import separated
@@ -25,6 +24,7 @@ from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.paint import painted
 from stages.mesh.pits import without_pits
 from stages.mesh.reach import in_metres
+from stages.mesh.remesh import remeshed
 from stages.mesh.repair import face_components, is_edge_manifold, repaired
 from stages.mesh.settings import MeshSettings
 from stages.mesh.tetrahedra import band_grid
@@ -66,7 +66,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
 def fixed_topology(
     settings: MeshSettings, field: FieldGrid, observed: list[Observed], rasterizer: Rasterizer, context: StageContext
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
-    """First pass, repair, decimation, unwrapping, projection: the arrays that the second pass starts from, and the curve."""
+    """First pass, repair, remeshing, unwrapping, projection: the arrays that the second pass starts from, and the curve."""
     level = settings.density_level or best_level(field, observed[0], rasterizer)
     context.log.info("density level %.3g per metre", level)
     density = without_pits(field, level, settings.pit_width, observed)
@@ -79,11 +79,11 @@ def fixed_topology(
     v_fine, _, tri = (x.detach().numpy() for x in state.surface())
     if len(tri) == 0:
         raise StageError("the first pass left no surface: lower mesh.sdf_rate or mesh.sdf_regulariser, or look at the masks")
-    context.progress.start("repair, decimate, unwrap, project", 4)
+    context.progress.start("repair, remesh, unwrap, project", 4)
     v_fine, t_fine = repaired(v_fine, tri)
     context.progress.advance()
     closeness = close_ups(v_fine, observed)
-    v_pos, faces = decimated(v_fine, t_fine, settings.triangles, np.where(closeness, settings.head_detail**3, 1.0))
+    v_pos, faces = remeshed(v_fine, t_fine, settings.triangles, np.where(closeness, settings.head_detail, 1.0))
     v_pos, faces = repaired(v_pos, faces)
     context.progress.advance()
     return painted_charts(settings, observed, (v_pos, faces), (v_fine, t_fine), context), curve

@@ -7,7 +7,7 @@ key: whoever changes them raises the stage's version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -17,25 +17,37 @@ from stages.mesh.settings import MeshSettings
 
 @dataclass(frozen=True)
 class Calm:
-    """What ``sdf_smoothness`` and ``sdf_rate`` are where the user leaves them open, for views with this training PSNR."""
+    """What the settings of these names are where the user leaves them open, for views with this training PSNR."""
 
     psnr_db: float
     sdf_smoothness: float
     sdf_rate: float
+    pit_width: float
+    grid_cells: int
 
 
-PAINTED = Calm(21.0, 3e-4, 0.04)  # embedded views leave the field at 20 to 21 dB
-TRUE = Calm(25.0, 3e-6, 0.06)  # renders of one shape leave it at 26 dB
+ANCHORS = (
+    Calm(21.0, 3e-4, 0.04, 0.06, 128),  # embedded views leave the field at 20 to 24 dB
+    Calm(25.0, 3e-6, 0.06, 0.06, 128),
+    Calm(30.0, 3e-6, 0.06, 0.0, 160),  # renders of one shape, large and from all sides: 30 to 34 dB
+)
+LOGARITHMIC = ("sdf_smoothness",)
 
 
 def fitting(settings: MeshSettings, field: FieldGrid) -> MeshSettings:
-    """``settings`` with what is open filled in, between ``PAINTED`` and ``TRUE`` by the PSNR that ``field`` ended its training with.
+    """``settings`` with what is open filled in, between ``ANCHORS`` by the PSNR that ``field`` ended its training with.
 
     A field that does not say it counts as learnt from painted views.
     """
-    psnr = float(field.metrics.get("training_psnr_db", PAINTED.psnr_db))
-    t = float(np.clip((psnr - PAINTED.psnr_db) / (TRUE.psnr_db - PAINTED.psnr_db), 0, 1))
-    smoothness = PAINTED.sdf_smoothness ** (1 - t) * TRUE.sdf_smoothness**t
-    rate = (1 - t) * PAINTED.sdf_rate + t * TRUE.sdf_rate
-    filled = {"sdf_smoothness": smoothness, "sdf_rate": rate}
-    return settings.model_copy(update={name: value for name, value in filled.items() if getattr(settings, name) is None})
+    psnr = float(field.metrics.get("training_psnr_db", ANCHORS[0].psnr_db))
+    names = [f.name for f in fields(Calm) if f.name != "psnr_db" and getattr(settings, f.name) is None]
+    return settings.model_copy(update={name: _between(name, psnr) for name in names})
+
+
+def _between(name: str, psnr_db: float) -> float | int:
+    """The value of a setting at ``psnr_db``: straight lines between the anchors, in the logarithm for what spans decades."""
+    known = np.array([getattr(calm, name) for calm in ANCHORS], float)
+    known = np.log(known) if name in LOGARITHMIC else known
+    value = float(np.interp(psnr_db, [calm.psnr_db for calm in ANCHORS], known))
+    value = float(np.exp(value)) if name in LOGARITHMIC else value
+    return round(value) if isinstance(getattr(ANCHORS[0], name), int) else value

@@ -31,12 +31,12 @@ def decimated(v_pos: np.ndarray, faces: np.ndarray, target: int, importance: np.
 
 
 @numba.njit(cache=True, nogil=True)
-def _quadrics(v, f, weight):
+def quadrics(v, f, weight):
     """(V, 10) upper triangles of the sums of area-weighted plane quadrics, and (V,) sums of the areas."""
     q, mass = np.zeros((v.shape[0], 10)), np.zeros(v.shape[0])
     plane = np.empty(5)
     for t in range(f.shape[0]):
-        _plane(v, f[t, 0], f[t, 1], f[t, 2], plane)
+        plane_of(v, f[t, 0], f[t, 1], f[t, 2], plane)
         size = plane[3]
         if size < 1e-18:
             continue
@@ -76,7 +76,7 @@ def _best_point(q, mass, a, b, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _edge_cost(q, mass, v, a, b, out):
+def edge_cost(q, mass, v, a, b, out):
     """``_best_point`` of the edge a-b."""
     both = np.empty(10)
     for k in range(10):
@@ -102,7 +102,7 @@ def _neighbours(i, f, alive, head, following, mark, stamp, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _plane(v, i, j, k, out):
+def plane_of(v, i, j, k, out):
     """``out`` (5,): unit normal of triangle i j k, twice its area, and its shape: that over the longest edge squared (0.87 at best)."""
     ax, ay, az = v[j, 0] - v[i, 0], v[j, 1] - v[i, 1], v[j, 2] - v[i, 2]
     bx, by, bz = v[k, 0] - v[i, 0], v[k, 1] - v[i, 1], v[k, 2] - v[i, 2]
@@ -123,9 +123,9 @@ def _turns_over(i, other, point, v, f, alive, head, following):
     while corner >= 0:
         t = corner // 3
         if alive[t] and f[t, 0] != other and f[t, 1] != other and f[t, 2] != other:
-            _plane(v, f[t, 0], f[t, 1], f[t, 2], before)
+            plane_of(v, f[t, 0], f[t, 1], f[t, 2], before)
             v[i] = point
-            _plane(v, f[t, 0], f[t, 1], f[t, 2], after)
+            plane_of(v, f[t, 0], f[t, 1], f[t, 2], after)
             v[i] = old
             turned = before[0] * after[0] + before[1] * after[1] + before[2] * after[2]
             if before[4] > SLIVER and (after[4] < min(GOOD_SHAPE, 0.7 * before[4]) or turned < LEAST_TURN):
@@ -160,7 +160,7 @@ def _merge(a, b, v, f, alive, head, following, point):
 def _collapse(v, f, weight, target):
     """Collapse in place, cheapest edge first; returns which triangles are left."""
     count, total = v.shape[0], f.shape[0]
-    q, mass = _quadrics(v, f, weight)
+    q, mass = quadrics(v, f, weight)
     alive = np.ones(total, np.bool_)
     head, following = np.full(count, -1, np.int64), np.full(3 * total, -1, np.int64)
     for corner in range(3 * total):
@@ -176,7 +176,7 @@ def _collapse(v, f, weight, target):
         for k in range(3):
             a, b = f[t, k], f[t, (k + 1) % 3]
             if a < b:
-                heap.append((_edge_cost(q, mass, v, a, b, point), a, b, np.int64(0), np.int64(0)))
+                heap.append((edge_cost(q, mass, v, a, b, point), a, b, np.int64(0), np.int64(0)))
     heapq.heapify(heap)
     while left > target and len(heap) > 0:
         _, a, b, version_a, version_b = heapq.heappop(heap)
@@ -191,7 +191,7 @@ def _collapse(v, f, weight, target):
                 shared += 1
         if shared != 2 or n_a + n_b < 9:
             continue
-        _edge_cost(q, mass, v, a, b, point)
+        edge_cost(q, mass, v, a, b, point)
         if _turns_over(a, b, point, v, f, alive, head, following) or _turns_over(b, a, point, v, f, alive, head, following):
             continue
         left -= _merge(a, b, v, f, alive, head, following, point)
@@ -205,6 +205,6 @@ def _collapse(v, f, weight, target):
         for k in range(n_a):
             c = ring[k]
             low, high = min(a, c), max(a, c)
-            cost = _edge_cost(q, mass, v, a, c, point)
+            cost = edge_cost(q, mass, v, a, c, point)
             heapq.heappush(heap, (cost, low, high, version[low], version[high]))
     return alive

@@ -12,13 +12,16 @@ class MeshSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    grid_cells: int = Field(128, ge=16, le=512, description="Cells of the tetrahedral grid along the longest side of the figure.")
+    grid_cells: int | None = Field(
+        None, ge=16, le=512, description="Cells of the tetrahedral grid along the longest side of the figure; none: 128 to 160, by how far the views agree."
+    )
     density_level: float | None = Field(
         None, gt=0, description="Density (per metre) at which the field counts as surface; none: the level whose outline fits the views best."
     )
-    pit_width: float = Field(
-        0.06, ge=0, le=0.5,
-        description="Hollows of the field's surface narrower than this (metres) are filled where every view shows figure; 0 leaves them.",
+    pit_width: float | None = Field(
+        None, ge=0, le=0.5,
+        description="Hollows of the field's surface narrower than this (metres) are filled where every view shows figure; 0 leaves them; none: 0.06 "
+        "where views disagree to 0 where they agree.",
     )
     implicit_steps: int = Field(120, ge=0, le=20_000, description="Steps of the first pass (implicit surface, colours in space).")
     surface_steps: int = Field(100, ge=0, le=20_000, description="Steps of the second pass (fixed topology, textures).")
@@ -34,7 +37,7 @@ class MeshSettings(BaseModel):
     )
     texture_rate: float = Field(0.002, ge=0, le=1, description="Learning rate of the base colour in the second pass.")
     mask_weight: float = Field(2.0, ge=0, description="Weight of the squared difference of alpha.")
-    triangles: int = Field(24_000, ge=100, le=1_000_000, description="Triangles after decimation.")
+    triangles: int = Field(24_000, ge=100, le=1_000_000, description="Triangles, at most, of the textured surface.")
     head_detail: float = Field(2.0, ge=0.1, le=100, description="How much denser triangles and texels are where close-ups look.")
     texture_size: int = Field(1024, ge=64, le=8192, description="Width and height of the textures, pixels.")
     view_sharpness: float = Field(24.0, ge=0, le=64, description="Exponent on the facing angle when views are blended into the texture.")

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from stages.artifacts.body import BodyModel, Skeleton
-from stages.rig.closest import Closest
+from stages.artifacts.closest import Closest
 from stages.rig.inpaint import edges_of
 
 # Distances of sRGB colours in [0, 1]: cel shading moves a colour by about 0.1 within one third of its range.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.artifacts.body import BodyModel, Skeleton
-from stages.rig.closest import Closest
+from stages.artifacts.closest import Closest
 
 LEGS = ("UpperLeg", "LowerLeg")
 # The share of the thighs at the knee and below; the rest stays with the hips.

@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.artifacts.body import BodyModel, Skeleton
 from stages.artifacts.normals import vertex_normals
-from stages.rig.closest import Closest, closest_points
+from stages.artifacts.closest import Closest, closest_points
 from stages.rig.hair import find_hair, hair_weights
 from stages.rig.inpaint import components_of, edges_of, inpaint
 from stages.rig.settings import RigSettings

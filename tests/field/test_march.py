@@ -55,8 +55,26 @@ def test_rays_end_behind_what_is_known_to_be_opaque() -> None:
     occupancy.density[10] = 1e4
     occupancy.density[:10] = occupancy.density[11:] = 5.0
     occupancy.mark()
+    assert occupancy.sample(origins, directions, half).count == 200  # dense somewhere in its cells: what lies behind may be seen past it
+    occupancy.least[10] = 1e4
     t = occupancy.sample(origins, directions, half).t
     assert 1.5 + 1.5 / 20 < t.max() < 1.5 + 3 / 20
+
+
+def test_a_cell_that_a_surface_cuts_is_dense_but_ends_no_ray() -> None:
+    box = Box.around(np.zeros(3), np.ones(3))
+    occupancy = Occupancy(box, np.ones((10, 10, 10), bool), 10, 100)
+    rng = np.random.default_rng(0)
+    for turn in range(200):
+        occupancy.update(lambda p: np.where(p[:, 0] > 0.55, 1e4, 5.0), rng, turn)
+    assert (occupancy.density[5] > 1e3).mean() > 0.95 and (occupancy.least[5] < 1e3).mean() > 0.95
+    assert (occupancy.least[6:] == 1e4).all() and (occupancy.density[:5] <= 5.0).all()
+    for turn in range(40):  # the surface goes: what was dense is forgotten, and found again when it comes back
+        occupancy.update(lambda p: np.full(len(p), 5.0), rng, turn)
+    assert (occupancy.least == 5.0).all()
+    for turn in range(60):
+        occupancy.update(lambda p: np.full(len(p), 1e4), rng, turn)
+    assert (occupancy.least == 1e4).all()
 
 
 def test_update_drops_empty_cells_and_finds_them_again() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.artifacts.field import METRICS, FieldGrid
-from stages.mesh.calm import PAINTED, TRUE, fitting
+from stages.mesh.calm import ANCHORS, fitting
 from stages.mesh.settings import MeshSettings
 
 
@@ -21,18 +21,28 @@ def field_of(folder: Path, psnr_db: float | None) -> FieldGrid:
     return field
 
 
-@pytest.mark.parametrize(("psnr_db", "like"), [(19.0, PAINTED), (None, PAINTED), (27.0, TRUE)])
+PAINTED, TRUE, LARGE = ANCHORS
+
+
+@pytest.mark.parametrize(("psnr_db", "like"), [(19.0, PAINTED), (None, PAINTED), (25.0, TRUE), (36.0, LARGE)])
 def test_views_that_disagree_make_a_calm_surface(tmp_path: Path, psnr_db: float | None, like) -> None:
     got = fitting(MeshSettings(), field_of(tmp_path, psnr_db))
-    assert (got.sdf_smoothness, got.sdf_rate) == pytest.approx((like.sdf_smoothness, like.sdf_rate))
+    assert (got.sdf_smoothness, got.sdf_rate, got.pit_width) == pytest.approx((like.sdf_smoothness, like.sdf_rate, like.pit_width))
+    assert got.grid_cells == like.grid_cells
 
 
 def test_between_painted_and_true_it_is_between(tmp_path: Path) -> None:
     got = fitting(MeshSettings(), field_of(tmp_path, (PAINTED.psnr_db + TRUE.psnr_db) / 2))
-    assert TRUE.sdf_smoothness < got.sdf_smoothness < PAINTED.sdf_smoothness
-    assert PAINTED.sdf_rate < got.sdf_rate < TRUE.sdf_rate
+    assert got.sdf_smoothness == pytest.approx((PAINTED.sdf_smoothness * TRUE.sdf_smoothness) ** 0.5)
+    assert got.sdf_rate == pytest.approx((PAINTED.sdf_rate + TRUE.sdf_rate) / 2)
+
+
+def test_views_that_agree_leave_hollows_open_and_have_a_finer_grid(tmp_path: Path) -> None:
+    got = fitting(MeshSettings(), field_of(tmp_path, (TRUE.psnr_db + LARGE.psnr_db) / 2))
+    assert got.pit_width == pytest.approx(TRUE.pit_width / 2) and LARGE.pit_width == 0
+    assert got.grid_cells == (TRUE.grid_cells + LARGE.grid_cells) // 2
 
 
 def test_the_users_word_counts(tmp_path: Path) -> None:
-    got = fitting(MeshSettings(sdf_smoothness=0.0), field_of(tmp_path, 27.0))
-    assert got.sdf_smoothness == 0.0 and got.sdf_rate == pytest.approx(TRUE.sdf_rate)
+    got = fitting(MeshSettings(sdf_smoothness=0.0, grid_cells=40), field_of(tmp_path, 27.0))
+    assert (got.sdf_smoothness, got.grid_cells) == (0.0, 40) and got.sdf_rate == pytest.approx(TRUE.sdf_rate)

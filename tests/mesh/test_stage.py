@@ -75,7 +75,7 @@ class DiesAt(Silent):
             raise Killed
 
 
-@pytest.mark.parametrize("where", [("implicit surface", 7), ("surface and texture", 5), ("repair, decimate, unwrap, project", 2)])
+@pytest.mark.parametrize("where", [("implicit surface", 7), ("surface and texture", 5), ("repair, remesh, unwrap, project", 2)])
 def test_resumed_stage_ends_in_the_same_bytes(
     asset: MeshAsset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[str, int]
 ) -> None:

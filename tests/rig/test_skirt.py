@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.rig.closest import closest_points
+from stages.artifacts.closest import closest_points
 from stages.rig.skirt import sees_surface, skirt_share, skirt_weights, spanned_level
 from tests.rig.figures import body, inflated, skeleton, skirted
 

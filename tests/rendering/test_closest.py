@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.rig.closest import closest_points
+from stages.artifacts.closest import closest_points
 from tests.rig.figures import body
 
 
