@@ -13,8 +13,6 @@ from stages.artifacts.body import BodyModel, Skeleton
 from stages.rig.closest import Closest
 
 LEGS = ("UpperLeg", "LowerLeg")
-# The share of the thighs at the knee and below; the rest stays with the hips.
-_THIGH_SHARE = 0.55
 # Where one thigh has taken over from the other, in distances between the legs' axes from the middle.
 _ACROSS = 0.6
 # Closer to the skin than the first, metres, it is a stocking or the leg itself; from the second on it is the skirt.
@@ -39,19 +37,23 @@ def skirt_share(v_pos: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: 
     return np.where(on_legs & (level > 0) & (level < hem), off, 0.0)
 
 
-def skirt_weights(v_pos: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(V, J): hips, and from the hip joints to the knees more and more of the thigh on this side, both across the middle."""
+def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(V, J): the weights ``on_body`` (V, J) of the nearest body points, but what both legs hold there shared by the side of the middle.
+
+    So cloth in front of a thigh goes where the thigh goes, cloth between the legs half-way, and nothing tears in the middle.
+    """
     along, _ = _along_legs(v_pos, skeleton)
     level = np.clip(along, 0, 2).mean(-1)
     left, right = (_leg_point(skeleton, side, level) for side in ("left", "right"))
     across = left - right
     aside = ((v_pos - (left + right) / 2) * across).sum(-1) / (across * across).sum(-1)
     share = _smoothstep((aside + _ACROSS) / (2 * _ACROSS))
-    thighs = _THIGH_SHARE * _smoothstep(level)
-    weights = np.zeros((len(v_pos), len(skeleton.names)))
-    weights[:, skeleton.index("leftUpperLeg")] = thighs * share
-    weights[:, skeleton.index("rightUpperLeg")] = thighs * (1 - share)
-    weights[:, skeleton.index("hips")] = 1 - thighs
+    weights = np.zeros_like(on_body)
+    for bone in LEGS:
+        both = [skeleton.index(side + bone) for side in ("left", "right")]
+        held = on_body[:, both].sum(-1)
+        weights[:, both] = held[:, None] * np.stack([share, 1 - share], -1)
+    weights[:, skeleton.index("hips")] = 1 - weights.sum(-1)
     return weights
 
 
