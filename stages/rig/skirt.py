@@ -1,4 +1,4 @@
-"""Cloth that spans both legs - a skirt, a long coat - and what it follows: the hips above, half-way the thighs below.
+"""Cloth that spans both legs - a skirt, a long coat - and what it follows: the hips above, the legs under it below.
 
 A skirt that took the weights of the leg behind each point would be torn apart by a step. It is told from trousers by what lies
 between the legs: a look from there to the front and to the back meets cloth under a skirt, at least as far out as the legs
@@ -15,6 +15,8 @@ from stages.rig.closest import Closest
 LEGS = ("UpperLeg", "LowerLeg")
 # Where one thigh has taken over from the other, in distances between the legs' axes from the middle.
 _ACROSS = 0.6
+# How far down the thigh the legs have taken over from the hips.
+_GIVEN_OVER = 0.45
 # Closer to the skin than the first, metres, it is a stocking or the leg itself; from the second on it is the skirt.
 _OFF_SKIN = (0.004, 0.012)
 _SIGHT_M = 0.5
@@ -40,7 +42,8 @@ def skirt_share(v_pos: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: 
 def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """(V, J): the weights ``on_body`` (V, J) of the nearest body points, but what both legs hold there shared by the side of the middle.
 
-    So cloth in front of a thigh goes where the thigh goes, cloth between the legs half-way, and nothing tears in the middle.
+    So cloth in front of a thigh goes where the thigh goes, cloth between the legs half-way, and nothing tears in the middle. From the hip joints
+    down cloth is given over to the legs more slowly than skin is, or it would fold there.
     """
     along, _ = _along_legs(v_pos, skeleton)
     level = np.clip(along, 0, 2).mean(-1)
@@ -48,11 +51,12 @@ def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) ->
     across = left - right
     aside = ((v_pos - (left + right) / 2) * across).sum(-1) / (across * across).sum(-1)
     share = _smoothstep((aside + _ACROSS) / (2 * _ACROSS))
+    both = {bone: [skeleton.index(side + bone) for side in ("left", "right")] for bone in LEGS}
+    held = np.stack([on_body[:, both[bone]].sum(-1) for bone in LEGS], -1)
+    held *= np.minimum(1, _smoothstep(level / _GIVEN_OVER) / np.maximum(held.sum(-1), 1e-9))[:, None]
     weights = np.zeros_like(on_body)
-    for bone in LEGS:
-        both = [skeleton.index(side + bone) for side in ("left", "right")]
-        held = on_body[:, both].sum(-1)
-        weights[:, both] = held[:, None] * np.stack([share, 1 - share], -1)
+    for bone, of_bone in zip(LEGS, held.T, strict=True):
+        weights[:, both[bone]] = of_bone[:, None] * np.stack([share, 1 - share], -1)
     weights[:, skeleton.index("hips")] = 1 - weights.sum(-1)
     return weights
 

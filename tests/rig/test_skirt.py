@@ -54,6 +54,16 @@ def test_skirt_weights_are_even_in_the_middle_and_take_sides_smoothly() -> None:
     assert (np.diff(left[:, 0]) >= 0).all() and (np.diff(left[:, 0]) > 0)[11:19].all() and right[-1].max() == 0 and np.abs(np.diff(left[:, 0])).max() < 0.1
 
 
+def test_cloth_is_given_over_to_the_legs_more_slowly_than_skin() -> None:
+    height = np.linspace(0.9, 0.5, 41)
+    on_body = np.zeros((41, len(skeleton().names)))
+    on_body[:, skeleton().index("leftUpperLeg")] = 1.0
+    w = skirt_weights(np.stack([np.full(41, 0.2), np.full(41, -0.1), height], -1), on_body, skeleton())
+    hips = w[:, skeleton().index("hips")]
+    assert hips[height > 0.83].min() == 1 and hips[height < 0.65].max() < 0.01
+    assert (np.diff(hips) <= 0).all() and np.abs(np.diff(hips)).max() < 0.1
+
+
 def test_arms_and_trunk_beside_a_skirt_have_no_part_in_it() -> None:
     on_body = np.eye(len(skeleton().names))[[skeleton().index("leftHand"), skeleton().index("spine")]]
     w = skirt_weights(np.array([[0.3, 0.0, 0.6], [0.0, -0.2, 0.9]]), on_body, skeleton())
@@ -71,4 +81,4 @@ def test_raised_thighs_do_not_come_through_the_skirt() -> None:
     near = closest_points(posed, legs.v_pos, legs.t_pos_idx)
     outwards = near.interpolate(vertex_normals(legs.v_pos, legs.t_pos_idx), legs.t_pos_idx)
     off = ((posed - near.point) * outwards).sum(-1)
-    assert cloth.sum() > 200 and (off > -0.005).mean() > 0.99
+    assert cloth.sum() > 200 and (off > -0.005).mean() > 0.98  # 0.87 where half of the thighs is followed

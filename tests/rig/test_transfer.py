@@ -62,7 +62,7 @@ def test_legs_under_a_skirt_move_apart_and_the_skirt_is_shared_evenly() -> None:
     np.testing.assert_allclose(lw[front], rw[front], atol=0.25)  # a centimetre beside the middle; a step would be 1
     side = hem & (v_pos[:, 0] > 0.2)
     assert (lw[side] > rw[side] + 0.15).all()
-    assert (lw + rw)[hem].min() > 0.95  # cloth in front of the thighs goes where they go
+    assert (lw + rw)[hem].min() > 0.9  # cloth in front of the thighs goes where they go
     arms = [j for j, n in enumerate(skeleton().names) if "Arm" in n or "Hand" in n or "Shoulder" in n]
     assert dense[hem][:, arms].max() < 0.02
 
