@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from scripts.bench.machine import described, report
 from scripts.bench.rig import TWELVE
 from scripts.bench.truths import PROPS
 from scripts.generator import HELD_OUT, build_character
-from stages.artifacts.body import BodyModel, Skeleton
+from stages.artifacts.body import BodyModel, Skeleton, skin
 from stages.artifacts.bone_roles import joint_names
 from stages.artifacts.glb_reader import dense_weights, read_glb
 from stages.artifacts.mesh import MeshAsset
@@ -66,10 +66,6 @@ class RigTruth:
     @property
     def body_posed(self) -> BodyModel:
         """The user's body in the pose of the pictures."""
-        from dataclasses import replace
-
-        from stages.artifacts.body import skin
-
         return replace(self.body, v_pos=skin(self.body.v_pos, self.body.weights, self.rest2posed), skeleton=self.body.skeleton.posed(self.rest2posed))
 
     def weights_at(self, v_pos: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
@@ -125,8 +121,6 @@ def joint_errors(truth: RigTruth, skinning: Skinning) -> np.ndarray:
 
 def posed_errors(truth: RigTruth, mesh: MeshAsset, skinning: Skinning, weights: np.ndarray) -> np.ndarray:
     """(12, V) metres between the two skins in the twelve poses; ``weights`` (V, J) are the maker's."""
-    from stages.artifacts.body import skin
-
     out = []
     for pose in TWELVE:
         ours = skinning.posed(skinning.skeleton.joint_transforms(POSES[pose]))
