@@ -1,7 +1,8 @@
 """Chains of joints laid through what hangs loose: beside one another at even angles, each from its root down to its tip.
 
 A lock that begins on the head and lies on the chest further down is bound to both; it gets one chain for each, the upper one on the head,
-the lower one on the chest, and either moves what its own anchor holds. So does the panel of a skirt that goes past the knee, on thigh and shin.
+the lower one on the chest, and either moves what its own anchor holds. The panel of a skirt hangs on the thigh, or if
+it goes well past the knee, on the shin.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ def _spans(part: Loose, mass: np.ndarray, skinning: Skinning, tip: float) -> lis
     total, under = (np.histogram(part.down_m[held], edges, weights=w[held])[0] for w in (mass, below))
     most = np.flatnonzero(under > 0.5 * np.maximum(total, 1e-12))
     cut = float(edges[most[0]]) if len(most) else tip
-    spans = [(upper, 0.0, cut), (lower, cut, tip)]
-    return [span for span in spans if span[2] - span[1] >= _BONE_M] or [(upper, 0.0, tip)]
+    spans = [span for span in [(upper, 0.0, cut), (lower, cut, tip)] if span[2] - span[1] >= _BONE_M] or [(upper, 0.0, tip)]
+    return spans[-1:] if part.kind == "skirt" else spans  # knees hold a long skirt still between the two: it swings from there
 
 
 def _centroids(part: Loose, mass: np.ndarray, skinning: Skinning, at_m: np.ndarray, width_m: float) -> np.ndarray:

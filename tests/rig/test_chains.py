@@ -91,7 +91,16 @@ def test_a_skirt_that_begins_low_hangs_from_its_own_waistband() -> None:
     assert bent(made, "skirt", 30)[made.v_pos_rest[:, 2] > 0.82].max() < 0.001
 
 
-@pytest.mark.parametrize("worn", [("cap", "tails"), ("cap", "pony"), ("skirt",), ("cap", "pony", "skirt")])
+def test_a_long_skirt_swings_from_the_knees_down() -> None:
+    made = with_chains("long_skirt")
+    bones, chains = made.skeleton, chains_of(made.skeleton)
+    assert [bones.names[c.anchor] for c in chains] == ["leftLowerLeg"] * 4 + ["rightLowerLeg"] * 4
+    moved, height = bent(made, "skirt", 30), made.v_pos_rest[:, 2]
+    wall = (np.linalg.norm(made.v_pos_rest[:, :2], axis=-1) > 0.2) & (np.abs(made.v_pos_rest[:, 0]) < 0.32)
+    assert moved[wall & (height > 0.55)].max() < 0.001 and moved[wall & (height > 0.18) & (height < 0.22)].mean() > 0.03
+
+
+@pytest.mark.parametrize("worn", [("cap", "tails"), ("cap", "pony"), ("skirt",), ("long_skirt",), ("cap", "pony", "skirt")])
 def test_unturned_chains_change_nothing(worn: tuple[str, ...]) -> None:
     base, made = bound(*worn)[0], with_chains(*worn)
     assert len(made.skeleton.names) > OWN and made.skeleton.names[:OWN] == base.skeleton.names
