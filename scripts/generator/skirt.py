@@ -105,7 +105,7 @@ def skirt_weights(figure: Figure, v: np.ndarray) -> np.ndarray:
         both = [skeleton.index(side + bone) for side in ("left", "right")]
         w[:, both] = ((1 - high) * behind[:, both].sum(1))[:, None] * np.stack([left, 1 - left], 1)
     w[:, skeleton.index("spine")] = high
-    w[:, skeleton.index("hips")] = 1 - w.sum(1)
+    w[:, skeleton.index("hips")] = np.maximum(1 - w.sum(1), 0)
     return w
 
 

@@ -57,7 +57,7 @@ def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) ->
     weights = np.zeros_like(on_body)
     for bone, of_bone in zip(LEGS, held.T, strict=True):
         weights[:, both[bone]] = of_bone[:, None] * np.stack([share, 1 - share], -1)
-    weights[:, skeleton.index("hips")] = 1 - weights.sum(-1)
+    weights[:, skeleton.index("hips")] = np.maximum(1 - weights.sum(-1), 0)
     return weights
 
 
