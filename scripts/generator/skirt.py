@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from scripts.generator.assemble import Piece
 from scripts.generator.atlas import place
@@ -94,14 +95,23 @@ def _lined(figure: Figure, outer: np.ndarray, u: np.ndarray, part: str, tile: st
 
 
 def skirt_weights(figure: Figure, v: np.ndarray) -> np.ndarray:
-    """(V, J): hips and spine at the waist, the thighs take over half of it further down, left and right blended across the middle."""
+    """(V, J): the spine at the waist; below, what thighs, shins and hips hold of the body behind it, left and right blended across the middle."""
     skeleton = figure.body.skeleton
     w = np.zeros((len(v), len(skeleton.names)))
     high = smoothstep(v[:, 2], figure.hips_z + 0.04, figure.waist_z + 0.03)
-    low = 0.55 * smoothstep(v[:, 2], figure.hips_z, figure.knee_z)
     left = smoothstep(v[:, 0], -0.10, 0.10)
+    behind = _behind(figure, v)
+    for bone in ("UpperLeg", "LowerLeg"):
+        both = [skeleton.index(side + bone) for side in ("left", "right")]
+        w[:, both] = ((1 - high) * behind[:, both].sum(1))[:, None] * np.stack([left, 1 - left], 1)
     w[:, skeleton.index("spine")] = high
-    w[:, skeleton.index("leftUpperLeg")] = (1 - high) * low * left
-    w[:, skeleton.index("rightUpperLeg")] = (1 - high) * low * (1 - left)
-    w[:, skeleton.index("hips")] = (1 - high) * (1 - low)
+    w[:, skeleton.index("hips")] = np.maximum(1 - w.sum(1), 0)
     return w
+
+
+def _behind(figure: Figure, v: np.ndarray) -> np.ndarray:
+    """(V, J) weights of the body without its arms next to each point, the mean of the nearest few by distance."""
+    near = np.flatnonzero(figure.arm_weight < 0.3)
+    distance, index = cKDTree(figure.body.v_pos[near]).query(v, 8)
+    share = 1 / np.maximum(distance, 1e-4)
+    return np.einsum("vk,vkj->vj", share / share.sum(1, keepdims=True), figure.body.weights[near[index]])

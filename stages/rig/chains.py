@@ -1,7 +1,8 @@
 """Chains of joints laid through what hangs loose: beside one another at even angles, each from its root down to its tip.
 
 A lock that begins on the head and lies on the chest further down is bound to both; it gets one chain for each, the upper one on the head,
-the lower one on the chest, and either moves what its own anchor holds.
+the lower one on the chest, and either moves what its own anchor holds. The panel of a skirt hangs on the thigh, or if
+it goes well past the knee, on the shin.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _WIDTH_M = {"hair": 0.1, "skirt": 0.12}
 _BONE_M = 0.09
 # Where there are too many, bones get longer by this factor at a time, up to six times as long.
 _LONGER, _STEPS = 1.08, 24
-_LEAST_JOINTS, _LEAST_PANELS = 2, 4
+_LEAST_JOINTS, _LEAST_PANELS = 2, 2
 # A chain ends in the middle of the lowest share of its lock: under a hem the surface goes on, inwards.
 _LOWEST = 0.06
 
@@ -70,13 +71,18 @@ def with_strands(skeleton: Skeleton, strands: Sequence[Strand]) -> Skeleton:
 
 
 def chain_counts(parts: Sequence[Loose], settings: ChainSettings) -> list[int]:
-    """Chains beside one another in each part: as many as fit in its width, and per kind no more than allowed; the widest give way first."""
+    """Chains beside one another in each part: as many as fit in its width, and per kind no more than allowed; the widest give way first.
+
+    Both halves of a skirt get as many.
+    """
     wanted = [max(1, round((part.last_rad - part.first_rad) * part.radius_m / _WIDTH_M[part.kind])) for part in parts]
     for kind in _WIDTH_M:
         mine = [i for i, part in enumerate(parts) if part.kind == kind]
         while sum(wanted[i] for i in mine) > getattr(settings, kind):
             wanted[max(mine, key=lambda i: (wanted[i], i))] -= 1
-    return [0 if part.closed and count < _LEAST_PANELS else count for part, count in zip(parts, wanted, strict=True)]
+    panels = min((count for part, count in zip(parts, wanted, strict=True) if part.kind == "skirt"), default=0)
+    panels = 0 if panels < _LEAST_PANELS else panels
+    return [panels if part.kind == "skirt" else count for part, count in zip(parts, wanted, strict=True)]
 
 
 def breadths(part: Loose, count: int) -> np.ndarray:
@@ -128,8 +134,8 @@ def _spans(part: Loose, mass: np.ndarray, skinning: Skinning, tip: float) -> lis
     total, under = (np.histogram(part.down_m[held], edges, weights=w[held])[0] for w in (mass, below))
     most = np.flatnonzero(under > 0.5 * np.maximum(total, 1e-12))
     cut = float(edges[most[0]]) if len(most) else tip
-    spans = [(upper, 0.0, cut), (lower, cut, tip)]
-    return [span for span in spans if span[2] - span[1] >= _BONE_M] or [(upper, 0.0, tip)]
+    spans = [span for span in [(upper, 0.0, cut), (lower, cut, tip)] if span[2] - span[1] >= _BONE_M] or [(upper, 0.0, tip)]
+    return spans[-1:] if part.kind == "skirt" else spans  # knees hold a long skirt still between the two: it swings from there
 
 
 def _centroids(part: Loose, mass: np.ndarray, skinning: Skinning, at_m: np.ndarray, width_m: float) -> np.ndarray:

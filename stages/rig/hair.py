@@ -2,7 +2,7 @@
 
 Hair that lies on a shoulder is as close to it as a sleeve is; distance cannot tell them apart, colour can. Hair is what has the
 colours found over the body's scalp and hangs together with it. Where that would take in the clothes too (black hair on a
-black shirt) nothing is called hair.
+black shirt) nothing is called hair; but if it is a hat's colour that does, the hair under it is told from the hat first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ _TONES = 3
 _LEAST_SEEDS = 20
 # What lies over the face but further than this from it, metres, is a fringe or a side lock and says nothing of the skin's colour.
 _ON_SKIN_M = 0.012
+# What stands off these is hair or a hat.
+_HEAD = ("scalp", "face", "ear_l", "ear_r")
+_ROUNDS = 12
 # If more than this share of what lies on a part of the body were hair, it is cloth of the same colour.
 _CLOTH = {"chest": 0.6, "abdomen": 0.4, "lower_arm_l": 0.15, "lower_arm_r": 0.15, "upper_arm_l": 0.4, "upper_arm_r": 0.4, "pelvis_front": 0.3}
 
@@ -32,18 +35,53 @@ def find_hair(v_rgb: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: Bo
         return nothing
     part = np.where(near.triangle >= 0, posed.t_part[np.maximum(near.triangle, 0)], -1)
     smooth = smoothed(v_rgb, t_pos_idx)
-    seeds, face = (part == posed.part_names.index(name) for name in ("scalp", "face"))
-    if seeds.sum() < _LEAST_SEEDS or face.sum() < _LEAST_SEEDS:
+    scalp, face = (part == posed.part_names.index(name) for name in ("scalp", "face"))
+    if scalp.sum() < _LEAST_SEEDS or face.sum() < _LEAST_SEEDS:
         return nothing
     bare = face & (near.distance < _ON_SKIN_M)
-    face = bare if bare.sum() >= _LEAST_SEEDS else face
-    to_hair, to_skin = (distance_to_tones(smooth, tones(smooth[mask])) for mask in (seeds, face))
-    alike = (to_hair < _ALIKE) & (to_hair < to_skin)
+    to_skin = distance_to_tones(smooth, tones(smooth[bare if bare.sum() >= _LEAST_SEEDS else face]))
+    hair = _of_tones(smooth, scalp, to_skin, part, t_pos_idx, posed)
+    if hair.any():
+        return hair
+    head = [i for i, name in enumerate(posed.part_names) if name in _HEAD]
+    kinds = two_kinds(smooth, scalp | (np.isin(part, head) & (near.distance > _ON_SKIN_M)))
+    for seeds, others in (kinds, kinds[::-1]) if kinds else ():
+        to_others = np.minimum(to_skin, distance_to_tones(smooth, tones(smooth[others])))
+        hair |= _of_tones(smooth, seeds, to_others, part, t_pos_idx, posed)
+    return hair
+
+
+def two_kinds(colours: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """``mask`` (V,) in two, by colour (V, 3): a hat and the hair under it. None where all of it is of one kind.
+
+    Lloyd's two means, begun at the ends of the longest axis of the colours.
+    """
+    mine = colours[mask]
+    axis = np.linalg.svd(mine - mine.mean(0), full_matrices=False)[2][0]
+    first = (mine - mine.mean(0)) @ axis > 0
+    for _ in range(_ROUNDS):
+        if min(first.sum(), (~first).sum()) < _LEAST_SEEDS:
+            return None
+        means = mine[first].mean(0), mine[~first].mean(0)
+        first = np.linalg.norm(mine - means[0], axis=-1) < np.linalg.norm(mine - means[1], axis=-1)
+    if np.linalg.norm(means[0] - means[1]) < 2 * _ALIKE:
+        return None
+    halves = np.zeros((2, len(mask)), bool)
+    halves[:, mask] = first, ~first
+    return halves[0], halves[1]
+
+
+def _of_tones(
+    colours: np.ndarray, seeds: np.ndarray, to_others: np.ndarray, part: np.ndarray, t_pos_idx: np.ndarray, posed: BodyModel
+) -> np.ndarray:
+    """(V,) bool: what is nearer to the tones of ``seeds`` than ``to_others`` (V,) and hangs together with them; nothing if that is cloth."""
+    to_hair = distance_to_tones(colours, tones(colours[seeds]))
+    alike = (to_hair < _ALIKE) & (to_hair < to_others)
     hair = reached(alike & seeds, alike, t_pos_idx)
     for name, share in _CLOTH.items():
-        on_part = part == posed.part_names.index(name) if name in posed.part_names else nothing
+        on_part = part == posed.part_names.index(name) if name in posed.part_names else np.zeros(len(part), bool)
         if on_part.any() and hair[on_part].mean() > share:
-            return nothing
+            return np.zeros(len(part), bool)
     return hair
 
 

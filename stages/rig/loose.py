@@ -6,7 +6,7 @@ hangs on. Where it is grown together with skin or clothes that stay, it stays to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,7 @@ _WAISTBAND = 0.1
 # What goes round this share of a turn goes all the way round.
 _ROUND = 0.75
 _BINS = 72
+_SIDES = ("left", "right")
 # A direction with less than this share of the mean holds nothing: a fringe is no part of the hair round the head.
 _EMPTY = 0.15
 
@@ -61,7 +62,7 @@ class Loose:
 
 
 def loose_parts(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer) -> list[Loose]:
-    """Hair first, largest part first, then the skirt. Positions are those at rest."""
+    """Hair first, largest part first, then the skirt's left and right half. Positions are those at rest."""
     return [*loose_hair(skinning, t_pos_idx, transfer), *loose_skirt(skinning, t_pos_idx, transfer)]
 
 
@@ -81,10 +82,10 @@ def loose_hair(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer) ->
 
 
 def loose_skirt(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer) -> list[Loose]:
-    """The skirt or long coat, if there is one that goes all the way round."""
+    """The left and the right half of the skirt or long coat, if there is one that goes all the way round: each hangs on its leg."""
     skeleton, v_pos = skinning.skeleton, skinning.v_pos_rest.astype(np.float64)
     cloth = transfer.skirt > 0.5
-    if not cloth.any() or "hips" not in skeleton.names:
+    if not cloth.any() or not {"hips", *(side + bone for side in _SIDES for bone in LEGS)} <= set(skeleton.names):
         return []
     hips, waist = skeleton.heads[skeleton.index("hips")], skeleton.tails[skeleton.index("hips"), 2]
     cloth = _without_holes(cloth | _beyond_skirt(skinning, transfer, v_pos[cloth, 2].min() - _HEM_M, waist), v_pos, t_pos_idx)
@@ -92,7 +93,17 @@ def loose_skirt(skinning: Skinning, t_pos_idx: np.ndarray, transfer: Transfer) -
     down = geodesic_m(v_pos, t_pos_idx, cloth & ~below, cloth)
     loose, others = cloth & below & np.isfinite(down), ~cloth & below
     parts = [_part("skirt", piece, others, v_pos, t_pos_idx, down, hips, ("hips",)) for piece in _pieces(loose, v_pos, t_pos_idx)[:1]]
-    return [part for part in parts if part is not None and part.closed]
+    return [_half(part, side, skinning) for part in parts if part is not None and part.closed for side in _SIDES]
+
+
+def _half(skirt: Loose, side: str, skinning: Skinning) -> Loose:
+    """What of a whole skirt follows the ``side``'s leg, from the middle in front to the middle behind."""
+    anchors = tuple(side + bone for bone in LEGS)
+    joints = [skinning.skeleton.index(name) for name in anchors]
+    on_leg = np.where(np.isin(skinning.joints, joints), skinning.weights, 0.0).sum(-1)
+    first = 0.0 if side == "left" else -np.pi
+    angle = (skirt.angle_rad - first + np.pi / 2) % (2 * np.pi) + first - np.pi / 2  # cut in the middle of the other half
+    return replace(skirt, angle_rad=angle, first_rad=first, last_rad=first + np.pi, closed=False, mass=skirt.mass * on_leg, anchors=anchors)
 
 
 def _beyond_skirt(skinning: Skinning, transfer: Transfer, hem_m: float, waist_m: float) -> np.ndarray:

@@ -36,7 +36,7 @@ class RigSettings(BaseModel):
     clip_preview_s: float = Field(6.0, ge=0, le=120, description="Seconds of the first clip to show in the preview video; 0 for no video.")
     chains: Literal["auto", "none"] = Field(
         "auto", description="Chains of joints in loose hair and skirts, so that they can swing; unturned they change nothing. `auto` lays them where something hangs, "
-        "`none` leaves hair to the head and skirts to hips and thighs.")
+        "`none` leaves hair to the head and skirts to hips and legs.")
     chain_limits: ChainSettings = Field(ChainSettings(), description="How many chains there may be, and how long they are.")
     preview_px: int = Field(480, ge=64, le=2048, description="Height of the preview pictures (pixels).")
 

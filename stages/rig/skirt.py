@@ -1,4 +1,4 @@
-"""Cloth that spans both legs - a skirt, a long coat - and what it follows: the hips above, half-way the thighs below.
+"""Cloth that spans both legs - a skirt, a long coat - and what it follows: the hips above, the legs under it below.
 
 A skirt that took the weights of the leg behind each point would be torn apart by a step. It is told from trousers by what lies
 between the legs: a look from there to the front and to the back meets cloth under a skirt, at least as far out as the legs
@@ -13,10 +13,10 @@ from stages.artifacts.body import BodyModel, Skeleton
 from stages.artifacts.closest import Closest
 
 LEGS = ("UpperLeg", "LowerLeg")
-# The share of the thighs at the knee and below; the rest stays with the hips.
-_THIGH_SHARE = 0.55
 # Where one thigh has taken over from the other, in distances between the legs' axes from the middle.
 _ACROSS = 0.6
+# How far down the thigh the legs have taken over from the hips.
+_GIVEN_OVER = 0.45
 # Closer to the skin than the first, metres, it is a stocking or the leg itself; from the second on it is the skirt.
 _OFF_SKIN = (0.004, 0.012)
 _SIGHT_M = 0.5
@@ -39,19 +39,25 @@ def skirt_share(v_pos: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: 
     return np.where(on_legs & (level > 0) & (level < hem), off, 0.0)
 
 
-def skirt_weights(v_pos: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(V, J): hips, and from the hip joints to the knees more and more of the thigh on this side, both across the middle."""
+def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(V, J): the weights ``on_body`` (V, J) of the nearest body points, but what both legs hold there shared by the side of the middle.
+
+    So cloth in front of a thigh goes where the thigh goes, cloth between the legs half-way, and nothing tears in the middle. From the hip joints
+    down cloth is given over to the legs more slowly than skin is, or it would fold there.
+    """
     along, _ = _along_legs(v_pos, skeleton)
     level = np.clip(along, 0, 2).mean(-1)
     left, right = (_leg_point(skeleton, side, level) for side in ("left", "right"))
     across = left - right
     aside = ((v_pos - (left + right) / 2) * across).sum(-1) / (across * across).sum(-1)
     share = _smoothstep((aside + _ACROSS) / (2 * _ACROSS))
-    thighs = _THIGH_SHARE * _smoothstep(level)
-    weights = np.zeros((len(v_pos), len(skeleton.names)))
-    weights[:, skeleton.index("leftUpperLeg")] = thighs * share
-    weights[:, skeleton.index("rightUpperLeg")] = thighs * (1 - share)
-    weights[:, skeleton.index("hips")] = 1 - thighs
+    both = {bone: [skeleton.index(side + bone) for side in ("left", "right")] for bone in LEGS}
+    held = np.stack([on_body[:, both[bone]].sum(-1) for bone in LEGS], -1)
+    held *= np.minimum(1, _smoothstep(level / _GIVEN_OVER) / np.maximum(held.sum(-1), 1e-9))[:, None]
+    weights = np.zeros_like(on_body)
+    for bone, of_bone in zip(LEGS, held.T, strict=True):
+        weights[:, both[bone]] = of_bone[:, None] * np.stack([share, 1 - share], -1)
+    weights[:, skeleton.index("hips")] = np.maximum(1 - weights.sum(-1), 0)
     return weights
 
 

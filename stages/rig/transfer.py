@@ -48,12 +48,11 @@ def transfer_weights(
     confidence = believed(v_pos, v_nrm, near, posed, settings)
     confidence[continuity_breaks(v_pos, t_pos_idx, near.point)] = 0.0
     anyhow = closest_points(v_pos, posed.v_pos, posed.t_pos_idx)
-    wanted = np.where(
-        (confidence > 0)[:, None], near.interpolate(posed.weights, posed.t_pos_idx), anyhow.interpolate(posed.weights, posed.t_pos_idx)
-    )
+    nearest = anyhow.interpolate(posed.weights, posed.t_pos_idx)
+    wanted = np.where((confidence > 0)[:, None], near.interpolate(posed.weights, posed.t_pos_idx), nearest)
     skirt = skirt_share(v_pos, t_pos_idx, anyhow, posed)
     if skirt.any():
-        wanted = (1 - skirt[:, None]) * wanted + skirt[:, None] * skirt_weights(v_pos, posed.skeleton)
+        wanted = (1 - skirt[:, None]) * wanted + skirt[:, None] * skirt_weights(v_pos, nearest, posed.skeleton)
         confidence = np.maximum(confidence, skirt)
     hair = np.zeros(len(v_pos), bool) if v_rgb is None else find_hair(v_rgb, t_pos_idx, anyhow, posed)
     wanted[hair] = hair_weights(v_pos[hair], posed.skeleton)

@@ -66,13 +66,19 @@ def low_skirt_sdf(p: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(p[:, 2] - 0.66) - 0.16, (r - 0.125 - (0.82 - p[:, 2]) * 0.5) * 0.85)
 
 
+def long_skirt_sdf(p: np.ndarray) -> np.ndarray:
+    """A solid skirt from the waist well past the knees."""
+    r = np.linalg.norm(p[:, :2], axis=-1)
+    return np.maximum(np.abs(p[:, 2] - 0.56) - 0.38, (r - 0.15 - (0.94 - p[:, 2]) * 0.2) * 0.9)
+
+
 @lru_cache
 def bound(*worn: str) -> tuple[Skinning, Transfer, np.ndarray, np.ndarray]:
-    """(skinning, transfer, triangles, is hair (V,)) of the test humanoid wearing some of hair's ``cap``, ``tails``, ``pony``, and ``skirt`` or ``low_skirt``."""
-    shapes = {"cap": cap_sdf, "tails": tails_sdf, "pony": pony_sdf, "skirt": skirt_sdf, "low_skirt": low_skirt_sdf}
+    """(skinning, transfer, triangles, is hair (V,)) of the test humanoid wearing some of hair's ``cap``, ``tails``, ``pony``, and ``skirt``, ``low_skirt`` or ``long_skirt``."""
+    shapes = {"cap": cap_sdf, "tails": tails_sdf, "pony": pony_sdf, "skirt": skirt_sdf, "low_skirt": low_skirt_sdf, "long_skirt": long_skirt_sdf}
     v_pos, triangles = surface_of(
         lambda p: np.min([bone_distances(p, 0.004).min(-1), *(shapes[name](p) for name in worn)], 0), LOW, HIGH, 0.02)
-    hair = np.min([np.full(len(v_pos), 1.0), *(shapes[name](v_pos) for name in worn if name != "skirt")], 0) < 0.004
+    hair = np.min([np.full(len(v_pos), 1.0), *(shapes[name](v_pos) for name in worn if name not in ("skirt", "long_skirt"))], 0) < 0.004
     colours = np.where(hair[:, None], HAIR, np.where(v_pos[:, 2:] > 1.34, SKIN, SHIRT))
     skinning, transfer = bind(v_pos, triangles, labelled(), labelled(), STILL, RigSettings(), colours)
     return skinning, transfer, triangles, hair

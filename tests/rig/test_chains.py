@@ -73,11 +73,12 @@ def test_a_symmetric_figure_has_symmetric_chains() -> None:
 def test_a_skirt_has_panels_all_round_from_the_hips_to_the_hem() -> None:
     made = with_chains("skirt")
     bones, chains = made.skeleton, chains_of(made.skeleton)
-    assert len(chains) == 8 and all(c.kind == "skirt" and bones.names[c.anchor] == "hips" for c in chains)
+    assert len(chains) == 8 and all(c.kind == "skirt" for c in chains)
     tips = np.array([bones.tails[c.joints[-1]] for c in chains])
+    assert [bones.names[c.anchor] for c in chains] == ["leftUpperLeg"] * 4 + ["rightUpperLeg"] * 4
+    assert (tips[:4, 0] > 0).all() and (tips[4:, 0] < 0).all()  # each half hangs on its own leg
     angles = np.sort(np.arctan2(tips[:, 0], -tips[:, 1]))
-    np.testing.assert_allclose(np.diff(angles), np.pi / 4, atol=0.15)
-    assert np.abs(angles).min() < 0.1  # one is in front
+    np.testing.assert_allclose(np.diff(angles), np.pi / 4, atol=0.25)
     assert tips[:, 2].max() < 0.58 and np.linalg.norm(tips[:, :2], axis=-1).min() > 0.2
     assert bones.heads[[c.joints[0] for c in chains], 2].min() > 0.78
 
@@ -90,7 +91,16 @@ def test_a_skirt_that_begins_low_hangs_from_its_own_waistband() -> None:
     assert bent(made, "skirt", 30)[made.v_pos_rest[:, 2] > 0.82].max() < 0.001
 
 
-@pytest.mark.parametrize("worn", [("cap", "tails"), ("cap", "pony"), ("skirt",), ("cap", "pony", "skirt")])
+def test_a_long_skirt_swings_from_the_knees_down() -> None:
+    made = with_chains("long_skirt")
+    bones, chains = made.skeleton, chains_of(made.skeleton)
+    assert [bones.names[c.anchor] for c in chains] == ["leftLowerLeg"] * 4 + ["rightLowerLeg"] * 4
+    moved, height = bent(made, "skirt", 30), made.v_pos_rest[:, 2]
+    wall = (np.linalg.norm(made.v_pos_rest[:, :2], axis=-1) > 0.2) & (np.abs(made.v_pos_rest[:, 0]) < 0.32)
+    assert moved[wall & (height > 0.55)].max() < 0.001 and moved[wall & (height > 0.18) & (height < 0.22)].mean() > 0.03
+
+
+@pytest.mark.parametrize("worn", [("cap", "tails"), ("cap", "pony"), ("skirt",), ("long_skirt",), ("cap", "pony", "skirt")])
 def test_unturned_chains_change_nothing(worn: tuple[str, ...]) -> None:
     base, made = bound(*worn)[0], with_chains(*worn)
     assert len(made.skeleton.names) > OWN and made.skeleton.names[:OWN] == base.skeleton.names
@@ -125,12 +135,22 @@ def test_legs_and_trunk_stay_when_a_skirt_swings_and_the_hem_goes_furthest() -> 
     assert (np.diff(means) > 0).all() and means[-1] > 0.05
 
 
-def test_what_follows_the_legs_keeps_following_them() -> None:
+def test_panels_take_from_the_thighs_alone() -> None:
     base, made = bound("skirt")[0], with_chains("skirt")
     for j, name in enumerate(base.skeleton.names):
-        if name != "hips":
-            before, after = (np.where(s.joints == j, s.weights, 0).sum(-1) for s in (base, made))
+        before, after = (np.where(s.joints == j, s.weights, 0).sum(-1) for s in (base, made))
+        if name.endswith("UpperLeg"):
+            assert (after <= before + 1e-6).all() and after.sum() < 0.8 * before.sum()
+        else:
             np.testing.assert_allclose(after, before, atol=1e-6, err_msg=name)
+
+
+def test_a_raised_thigh_carries_its_panels() -> None:
+    made = with_chains("skirt")
+    bones = made.skeleton.posed(made.skeleton.joint_transforms({"leftUpperLeg": axis_angle_wxyz(np.array([1.0, 0, 0]), -80)}))
+    tips = np.array([[s.tails[c.joints[-1]] for c in chains_of(s)] for s in (made.skeleton, bones)])
+    assert np.linalg.norm(tips[1] - tips[0], axis=-1)[:4].min() > 0.2
+    np.testing.assert_array_equal(tips[1, 4:], tips[0, 4:])
 
 
 def test_nothing_tears_where_a_tail_bends() -> None:
@@ -156,7 +176,7 @@ def test_limits_are_kept() -> None:
     count = lambda s: {k: sum(c.kind == k for c in chains_of(s.skeleton)) for k in ("hair", "skirt")}  # noqa: E731
     assert count(with_chains(*worn, skirt=0))["skirt"] == 0 < count(with_chains(*worn, skirt=0))["hair"]
     assert count(with_chains(*worn, hair=0))["hair"] == 0
-    assert count(with_chains(*worn, skirt=5))["skirt"] == 5 and count(with_chains(*worn, skirt=3))["skirt"] == 0
+    assert count(with_chains(*worn, skirt=5))["skirt"] == 4 and count(with_chains(*worn, skirt=3))["skirt"] == 0
     longest = max(len(c.joints) for c in chains_of(with_chains(*worn, joints=5, bones=200).skeleton))
     assert longest > max(len(c.joints) for c in chains_of(with_chains(*worn, joints=2).skeleton)) == 2
     for bones in (0, 5, 20, 30):
@@ -216,7 +236,7 @@ def test_geodesics_go_along_the_surface_and_areas_sum_up() -> None:
 def test_parts_are_described_along_and_across() -> None:
     skinning, transfer, triangles, hair = bound("cap", "tails", "skirt")
     parts = loose_parts(skinning, triangles, transfer)
-    assert [p.kind for p in parts] == ["hair", "hair", "hair", "skirt"] and [p.closed for p in parts] == [False, False, False, True]
+    assert [p.kind for p in parts] == ["hair", "hair", "hair", "skirt", "skirt"] and not any(p.closed for p in parts)
     assert parts[2].down_m[parts[2].freedom > 0].max() < 0.08  # the cap below the eyes, behind
     for part in parts:
         inside = part.freedom > 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from stages.rig.inpaint import components_of, edges_of, inpaint, laplacian, strongest
+from stages.rig.inpaint import components_of, edges_of, factored, inpaint, laplacian, strongest
 
 
 def tube(rings: int = 41, sides: int = 16, length: float = 1.0, radius: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +52,19 @@ def test_between_two_trusted_ends_weights_run_smoothly_from_one_to_the_other() -
     assert (np.diff(ring[8:33, 0]) > 0).all()
     assert ring[20, 0] == pytest.approx(0.5, abs=2e-3)  # symmetric
     assert np.diff(ring[:, 0]).max() < 0.08  # no step where wanted has one
+
+
+def test_factors_solve_the_system_and_stay_sparse() -> None:
+    """Without pivots the factors of a bending energy on a tube of 2,600 vertices hold less than a tenth of the entries of a full matrix's."""
+    v_pos, triangles = tube(161, 16)
+    matrix, mass = laplacian(v_pos, triangles)
+    rng = np.random.default_rng(1)
+    confidence = np.where(rng.random(len(mass)) < 0.5, 1.0, 1e-6)
+    system = sparse.diags(mass * confidence) + 0.012**4 * (matrix @ sparse.diags(1 / mass) @ matrix)
+    wanted = rng.random((len(mass), 3))
+    lu = factored(system)
+    np.testing.assert_allclose(lu.solve(wanted), sparse.linalg.spsolve(system.tocsc(), wanted), rtol=1e-6, atol=1e-6 * abs(lu.solve(wanted)).max())
+    assert lu.L.nnz < 0.1 * len(mass) ** 2 / 2
 
 
 def test_noise_in_trusted_weights_is_smoothed_away() -> None:
