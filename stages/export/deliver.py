@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.stage import StageContext
 from stages.artifacts.chains import chains_of
 from stages.artifacts.exports import CONTACT_SHEET, LISTING, TURNTABLE, ExportSet
-from stages.artifacts.images import write_png
+from stages.artifacts.images import encode_png, write_png
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
@@ -33,7 +33,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     context.progress.start("export", settings.turntable_frames + len(settings.formats) + 1)
     if rig is None:
         context.warn("There is no rig (no conditions to take a skeleton from): the exported files are static.")
-    figure = Figure(mesh.mesh) if rig is None else Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders)
+    figure = Figure(mesh.mesh) if rig is None else Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
     delivery = Delivery(settings, figure, textures, context)
@@ -74,13 +74,16 @@ def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files
     skinning = figure.skinning
     joints = 0 if skinning is None else len(skinning.skeleton.names)
     listing: dict[str, Any] = {
-        "name": settings.name, "files": files, "rigged": skinning is not None, "triangles": len(figure.mesh.t_pos_idx),
+        "name": settings.name, "files": files, "rigged": skinning is not None, "triangles": len(figure.t_pos_idx),
         "vertices": len(figure.v_pos), "joints": joints, "texture_px": textures.side_px, "height_m": round(figure.height_m, 4),
         "clips": [{"name": c.name, "seconds": round(c.duration_s, 4), "fps": c.fps, "loops": c.loops, "ground_m_s": round(c.ground_m_s, 4)} for c in figure.clips],
     }
     if skinning is not None:
-        memory_mb = performance.texture_memory_mb((textures.kd, textures.ks, textures.normal))
-        listing["vrchat"] = performance.told(performance.Cost(len(figure.mesh.t_pos_idx), memory_mb, 1, joints))
+        pictures = (textures.kd, textures.ks, textures.normal, *(encode_png(a.kd) for a in figure.attachments))
+        cost = performance.Cost(len(figure.t_pos_idx), performance.texture_memory_mb(pictures), 1 + len(figure.attachments), joints)
+        listing["vrchat"] = performance.told(cost)
+    if figure.joined.names:
+        listing["morphs"] = figure.joined.names
     return listing
 
 

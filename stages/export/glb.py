@@ -1,12 +1,20 @@
-"""glTF binary: the textured figure at rest, skinned where there is a rig."""
+"""glTF binary: the textured figure at rest, skinned where there is a rig, with its attachments and morph targets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from stages.artifacts.attachments import Attachment
 from stages.artifacts.body import Skeleton
-from stages.artifacts.glb import GlbAnimation, GlbMaterial, GlbMesh, animations_of, write_glb
+from stages.artifacts.glb import GlbAnimation, GlbLayer, GlbMaterial, GlbMesh, animations_of, write_glb
+from stages.artifacts.images import encode_png
+from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.normals import vertex_normals
+from stages.artifacts.rig import Skinning
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
 
@@ -26,10 +34,35 @@ def write_figure(delivery: Delivery, path: Path, material: GlbMaterial | None = 
     if skinning is None:
         write_glb(path, mesh, material, name=settings.name)
         return
-    # Tangents belong to the pose of the pictures; at rest the writer makes its own from positions and texture coordinates.
-    at_rest = GlbMesh(figure.v_pos, mesh.t_pos_idx, figure.v_nrm, mesh.v_tex, mesh.t_tex_idx)
     named = delivery.named(skinning.skeleton)
-    write_glb(path, at_rest, material, named, skinning.joints, skinning.weights, animations(figure, named), name=settings.name)
+    write_glb(path, surface_at_rest(figure, skinning), material, named, skinning.joints, skinning.weights, animations(figure, named), settings.name,
+              layers_of(figure.attachments, settings.name))
+
+
+def surface_at_rest(figure: Figure, skinning: Skinning) -> GlbMesh:
+    """What is seen of the main surface, as ``skinning`` has it at rest, and its morphs.
+
+    Tangents belong to the pose of the pictures; at rest the writer makes its own from positions and texture coordinates.
+    """
+    mesh, v_pos = figure.mesh, skinning.v_pos_rest.astype(np.float64)
+    v_nrm = vertex_normals(v_pos, mesh.t_pos_idx)  # of hidden triangles as well, so that no shade shows where they end
+    t_pos_idx, t_tex_idx = seen(mesh, figure.hidden)
+    return GlbMesh(v_pos, t_pos_idx, v_nrm, mesh.v_tex, t_tex_idx, morphs=figure.morphs)
+
+
+def seen(mesh: TexturedMesh, hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Position and texture triangles (F, 3) without the ``hidden`` ones."""
+    return (mesh.t_pos_idx, mesh.t_tex_idx) if hidden is None else (mesh.t_pos_idx[~hidden], mesh.t_tex_idx[~hidden])
+
+
+def layers_of(attachments: Sequence[Attachment], figure_name: str) -> list[GlbLayer]:
+    """Attachments as a GLB holds them, each with a matt material of its own."""
+    layers = []
+    for a in attachments:
+        mesh = GlbMesh(a.v_pos_rest.astype(np.float64), a.t_pos_idx, a.v_nrm, a.v_tex, a.t_tex_idx, morphs=a.morphs)
+        material = GlbMaterial(f"{figure_name}_{a.name}", encode_png(a.kd), roughness=0.9, double_sided=a.double_sided)
+        layers.append(GlbLayer(a.name, mesh, material, a.joints, a.weights, a.own_mesh))
+    return layers
 
 
 def animations(figure: Figure, named: Skeleton) -> list[GlbAnimation]:

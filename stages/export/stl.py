@@ -16,7 +16,7 @@ _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attrib
 def write(delivery: Delivery) -> list[str]:
     """``name``.stl; returns its name. Says so where the surface does not enclose a volume."""
     figure, height_mm = delivery.figure, delivery.settings.stl_height_mm
-    triangles = figure.mesh.t_pos_idx
+    triangles = figure.t_pos_idx
     scale = height_mm / figure.height_m if height_mm else 1000.0
     loose = open_edges(triangles)
     if loose:
