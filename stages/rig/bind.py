@@ -1,4 +1,4 @@
-"""The rig stage's run: transfer, smooth, keep four influences, unpose, lay chains, make it move, draw a few poses."""
+"""The rig stage's run: transfer, smooth, keep four influences, unpose, lay chains, fit a face, make it move, draw a few poses."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stages.artifacts.rig import Rig, Skinning
 from stages.rig.chain_weights import following, with_chains
 from stages.rig.chains import lay_strands
 from stages.rig.colliders import fit_colliders
+from stages.rig.face.fit import Face, fit_face
 from stages.rig.inpaint import strongest
 from stages.rig.loose import loose_parts
 from stages.rig.settings import RigSettings
@@ -59,10 +60,11 @@ def corner_mean(corners: np.ndarray, t_pos_idx: np.ndarray, count: int) -> np.nd
 def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, context: StageContext) -> Rig:
     """Fill ``context.out`` with the rig. Raises StageError if the surface lies nowhere near the body."""
     from stages.rig.clip_video import write_clip_video
+    from stages.rig.face.preview import write_expressions
     from stages.rig.motion.clips import clips_of
     from stages.rig.preview import write_preview
 
-    context.progress.start("skin weights", 4)
+    context.progress.start("skin weights", 5)
     rest, posed = conditions.body_rest, conditions.body_posed
     skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, rest, posed, conditions.rest2posed, settings, vertex_colours(mesh.mesh))
     trusted = float(((transfer.confidence > 0.5) & ~transfer.hair).mean())
@@ -77,6 +79,7 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     skinning = chained(skinning, mesh.t_pos_idx, transfer, settings)
     chains = [chain for chain in chains_of(skinning.skeleton) if chain.joints[0] >= len(rest.skeleton.names)]
     context.progress.advance(1, chains=len(chains))
+    face = _face(mesh.mesh, skinning, rest, settings, context)
     again = skinning.posed(following(conditions.rest2posed, skinning.skeleton))
     metrics = {
         "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
@@ -85,13 +88,25 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
         "hair_chains": sum(chain.kind == "hair" for chain in chains), "skirt_chains": sum(chain.kind == "skirt" for chain in chains),
         "chain_joints": sum(len(chain.joints) for chain in chains),
         "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
-    }
+    } | face.metrics
     clips = clips_of(settings, skinning.skeleton, context)
-    rig = Rig.write(context.out, skinning, metrics, clips, fit_colliders(rest) if chains else ())
+    colliders = fit_colliders(rest) if chains else ()
+    rig = Rig.write(context.out, skinning, metrics, clips, colliders, face.attachments, face.morphs, face.hidden)
     context.progress.advance()
     write_preview(context.out / "preview", mesh, skinning, transfer.confidence, settings.preview_px)
+    if face.attachments:
+        write_expressions(context.out / "preview", mesh.mesh, skinning, rest, face, settings.preview_px // 2)
     context.progress.advance()
     if clips and settings.clip_preview_s:
         write_clip_video(context.out / "preview", mesh.mesh, skinning, clips[0], settings.clip_preview_s, settings.preview_px)
     context.progress.advance()
     return rig
+
+
+def _face(mesh: TexturedMesh, skinning: Skinning, rest: BodyModel, settings: RigSettings, context: StageContext) -> Face:
+    """The face, if one is wanted; what could not be made of it is told."""
+    face = fit_face(mesh, skinning, rest) if settings.face == "auto" else Face()
+    for reason in face.refused:
+        context.warn(f"No expressions for {reason}; there it stays as it was reconstructed.")
+    context.progress.advance(1, expressions=len(face.metrics["face_expressions"]))
+    return face

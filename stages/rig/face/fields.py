@@ -16,7 +16,7 @@ from stages.rig.face.find import HAIR_WITHIN, Eye, Mouth, hair_lab, skin_lab
 from stages.rig.face.shapes import EYES, MOUTHS, EyeShape, MouthShape
 from stages.rig.face.view import FaceView, Landmarks
 
-LIP_HEIGHT_M = (0.009, 0.0125)  # a shape's unit of height: half the mouth's width, within these
+LIP_HEIGHT_M = (0.0115, 0.0135)  # a shape's unit of height: half the mouth's width, within these
 BESIDE_M, ABOVE_M, BELOW_M = 0.018, 0.015, 0.032  # how far skin gives way beside the mouth, above and below it
 BROW_OVER_M, BROW_HALF_M = 0.009, (0.034, 0.016)
 CALM_M, DEEPEST_M = 0.002, 0.004

@@ -20,7 +20,8 @@ from stages.rig.face.view import FaceView
 COLUMNS, ROWS, LOWER_ROWS = 17, 7, 4
 BEFORE_M, LINE_BEFORE_M = 0.0007, 0.0005  # lids before the face; lashes before the lids
 BEYOND_M = 0.0030  # how far lids reach beyond what is painted
-LINE_SHARE = 0.060  # thickness of the lash line in heights of the eye
+LINE_SHARE = 0.070  # thickness of the lash line in heights of the eye
+SOFT = 0.025  # rounding of the lash line where it meets the eye's border, in heights of the eye
 _STEPS = np.linspace(0.0, 0.85, 12)
 
 
@@ -28,13 +29,11 @@ _STEPS = np.linspace(0.0, 0.85, 12)
 class Closing:
     """How far the lids of an eye are drawn in one expression, as functions of u in [-1, 1], +1 to the outer corner, in heights of the eye.
 
-    ``upper`` and ``lower``: height of the lids' edges above the eye's middle, None where a lid stays open; ``drop``: instead of ``upper``, how far
-    the upper lid comes down from the eye's own border.
+    ``upper`` and ``lower``: height of the lids' edges above the eye's middle, None where the lower one stays open; ``line``: how thick lashes are.
     """
 
-    upper: Callable[[np.ndarray], np.ndarray] | None = None
+    upper: Callable[[np.ndarray], np.ndarray]
     lower: Callable[[np.ndarray], np.ndarray] | None = None
-    drop: Callable[[np.ndarray], np.ndarray] | None = None
     line: float = 1.0
 
 
@@ -49,9 +48,9 @@ def _smile(u: np.ndarray) -> np.ndarray:
 BLINK = Closing(upper=_blink, lower=_blink)
 CLOSINGS = {
     "happy": Closing(upper=_smile, lower=_smile),
-    "angry": Closing(drop=lambda u: 0.10 + 0.13 * (1 - u), line=0.85),
-    "sad": Closing(drop=lambda u: 0.08 + 0.11 * (1 + u), line=0.7),
-    "relaxed": Closing(drop=lambda u: 0.30 + 0.0 * u, lower=lambda u: -0.42 + 0.0 * u, line=0.85),
+    "angry": Closing(upper=lambda u: 0.24 + 0.17 * u),
+    "sad": Closing(upper=lambda u: 0.24 - 0.15 * u, line=0.8),
+    "relaxed": Closing(upper=lambda u: 0.15 + 0.04 * (1 - u**2)),
     "blink": BLINK,
 }
 
@@ -82,9 +81,7 @@ class _LidMaker:
 
     def border(self, closing: Closing) -> np.ndarray:
         """(columns,) height of the upper lid's edge."""
-        if closing.drop is not None:
-            return np.polyval(self.eye.top, self.u) - closing.drop(self.out) * self.eye.height
-        return self.top if closing.upper is None else np.minimum(self.eye.middle[1] + closing.upper(self.out) * self.eye.height, self.top)
+        return _softly_below(self.eye.middle[1] + closing.upper(self.out) * self.eye.height, self.top, SOFT * self.eye.height)
 
     def lower_border(self, closing: Closing) -> np.ndarray:
         """(columns,) height of the lower lid's edge."""
@@ -107,7 +104,7 @@ class _LidMaker:
 
     def line(self) -> Piece:
         """Lashes along the upper lid's edge: thick towards the outer corner, thin at the inner one."""
-        thick = LINE_SHARE * self.eye.height * np.interp(self.out, [-1, -0.6, 0.3, 0.8, 1], [0.15, 0.7, 1.0, 1.0, 0.45])
+        thick = LINE_SHARE * self.eye.height * np.interp(self.out, [-1, -0.85, -0.45, 0.3, 0.8, 1], [0.0, 0.15, 0.75, 1.0, 1.0, 0.4])
         offset = np.array([0.5, -0.5])[:, None]
         shapes = {name: self.border(c) + offset * thick * c.line for name, c in closings_of(self.eye.side).items()}
         uv = self.texture.cell(LASHES, *np.broadcast_arrays(np.linspace(0, 1, COLUMNS)[None], np.array([[1.0], [0.0]])))
@@ -145,6 +142,11 @@ class _LidMaker:
         slope_z = (self._front(x, z + step) - self._front(x, z - step)) / (2 * step)
         n = np.stack([slope_x, -np.ones_like(slope_x), slope_z], -1)
         return n / np.linalg.norm(n, axis=-1, keepdims=True)
+
+
+def _softly_below(heights: np.ndarray, limit: np.ndarray, soft: float) -> np.ndarray:
+    """The lower of two curves, their corner rounded over a length ``soft``."""
+    return limit - soft * np.logaddexp(0, (limit - heights) / soft)
 
 
 def front_of(view: FaceView, eye: Eye, scale: float) -> np.ndarray:

@@ -34,7 +34,7 @@ MOUTHS: Mapping[str, MouthShape] = {
     "ou": MouthShape(-0.48, 0.0, 0.16, 0.36, 0.0, 1.0),
     "ee": MouthShape(0.14, 0.14, 0.10, 0.46, 0.24, 0.4),
     "oh": MouthShape(-0.36, 0.0, 0.26, 0.74, 0.0, 1.0),
-    "happy": MouthShape(0.18, 0.38, 0.04, 0.66, 0.22, 0.7),
+    "happy": MouthShape(0.28, 0.38, 0.04, 0.70, 0.22, 0.7),
     "angry": MouthShape(0.02, -0.26, 0.04, 0.20, 0.14, 0.2),
     "sad": MouthShape(-0.14, -0.30, 0.02, 0.06, 0.0, 0.4),
     "relaxed": MouthShape(0.10, 0.24, 0.0, 0.0, 0.0, 0.5),

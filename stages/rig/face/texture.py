@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from stages.artifacts.images import to_u8
-from stages.rig.face.colours import filled, lab_of
+from stages.rig.face.colours import healed, lab_of
 from stages.rig.face.find import Eye, skin_lab
 from stages.rig.face.view import FaceView, Landmarks
 
@@ -18,7 +18,7 @@ _CELLS = (LASHES, INSIDE, TEETH)
 _DEEP, _THROAT = np.array([0.42, 0.12, 0.16]), np.array([0.30, 0.07, 0.11])
 _TONGUE, _TONGUE_SHADE = np.array([0.88, 0.45, 0.47]), np.array([0.78, 0.35, 0.39])
 _TEETH = np.array([0.98, 0.97, 0.96])
-SKIN_WITHIN = 8.0
+SKIN_WITHIN, SOFT_M = 8.0, 0.003
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def without_eyes(view: FaceView, landmarks: Landmarks, eyes: tuple[Eye, ...]) ->
     spread = max(1, round(0.0024 * landmarks.scale / view.pixel_m))
     skin = np.linalg.norm(lab_of(view.rgb) - skin_lab(view, landmarks), axis=-1) < SKIN_WITHIN
     for eye in eyes:
-        out = filled(out, ndimage.binary_dilation(eye.mask, iterations=spread), skin)
+        out = healed(out, ndimage.binary_dilation(eye.mask, iterations=spread), skin, SOFT_M * landmarks.scale / view.pixel_m)
     return out
 
 
