@@ -1,7 +1,6 @@
-"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon material, spring bones, meta information; +Y up, facing +Z, metres.
+"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon materials, expressions, spring bones, meta information; +Y up, facing +Z, metres.
 
-Expressions are left out: VRM builds them of morph targets, texture offsets and material colours, and the figure has one surface with its
-face painted on it. Specification: vrm-c, VRMC_vrm 1.0.
+Specification: vrm-c, VRMC_vrm 1.0.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from stages.artifacts.humanoid import humanoid_map, humanoid_problems
 from stages.artifacts.images import encode_png
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
+from stages.export.expressions import expressions
 from stages.export.glb import layers_of, surface_at_rest
 from stages.export.mtoon import make_toon
 from stages.export.spring_bones import moved, spring_bones
@@ -83,7 +83,7 @@ def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, j
         "meta": meta(delivery.settings.name, delivery.settings.vrm, thumbnail, delivery.context.warn),
         "humanoid": {"humanBones": {bone: {"node": joints[j]} for bone, j in bones.items()}},
         "firstPerson": {"meshAnnotations": [{"node": n, "type": "auto"} for n, node in enumerate(document.json["nodes"]) if "mesh" in node]},
-        "expressions": {},  # none; but readers there are that without the word take no gaze either
+        "expressions": expressions(document),  # also where there are none: readers there are that without the word take no gaze either
     }
     if moves_eyes(skinning, bones):
         vrm["lookAt"] = look_at(skinning, bones)

@@ -15,10 +15,12 @@ from scripts.bench.validate_gltf import modules_folder, validate
 from stages.artifacts.attachments import moved_attachment
 from stages.artifacts.body import axis_angle_wxyz
 from stages.artifacts.exports import ExportSet
+from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.glb_reader import read_glb
-from stages.artifacts.morphs import Morph, ordered, sparse
+from stages.artifacts.morphs import PRESETS, Morph, ordered, sparse
 from stages.artifacts.rig import Rig
 from stages.export import STAGE, ExportInputs
+from stages.export.expressions import expressions
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
 from tests.export.attached import GREEN, RED, attached_inputs, attachments
@@ -82,6 +84,35 @@ def test_the_validator_finds_nothing(made: ExportSet) -> None:
         pytest.skip(modules)
     report = validate(made.folder / "mika.glb", modules)
     assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == 0, report["issues"]["messages"]
+
+
+def test_the_vrm_binds_expressions_to_every_mesh_that_has_them(made: ExportSet) -> None:
+    """Presets by their names, the rest as custom ones; an emotion that draws the lids leaves nothing for a blink to do."""
+    document = _json(made.folder / "mika.vrm")
+    vrm = document["extensions"]["VRMC_vrm"]
+    node = {n["name"]: k for k, n in enumerate(document["nodes"])}
+    bind = lambda name, index: [{"node": node[name], "index": index, "weight": 1.0}]  # noqa: E731
+    assert vrm["expressions"] == {"preset": {"aa": {"isBinary": False, "morphTargetBinds": bind("mika", 0)},
+                                             "blink": {"isBinary": False, "morphTargetBinds": bind("mika", 1)}},
+                                  "custom": {"wink": {"isBinary": False, "morphTargetBinds": bind("hat", 0)}}}
+    assert vrm["firstPerson"] == {"meshAnnotations": [{"node": node["mika"], "type": "auto"}, {"node": node["hat"], "type": "auto"}]}
+    assert [m["extensions"]["VRMC_materials_mtoon"]["outlineWidthMode"] for m in document["materials"]] == ["worldCoordinates", "none", "none"]
+
+
+def test_emotions_hold_back_blinks_and_speech() -> None:
+    document = GlbDocument({"nodes": [{"mesh": 0}], "meshes": [{"extras": {"targetNames": list(PRESETS)}}]})
+    said = expressions(document)["preset"]
+    assert list(said) == list(PRESETS)
+    assert {n for n, e in said.items() if e.get("overrideBlink") == "blend"} == {"happy", "angry", "sad", "relaxed"}
+    assert {n for n, e in said.items() if e.get("overrideMouth") == "blend"} == {"happy", "surprised"}
+    assert expressions(GlbDocument({"nodes": [{}], "meshes": []})) == {}
+
+
+def test_a_vrms_morphs_turn_into_the_t_pose(made: ExportSet) -> None:
+    """The head stays upright there, so its plate still comes straight down."""
+    scene = read_glb(made.folder / "mika.vrm")
+    np.testing.assert_allclose(scene.parts[1].morphs["blink"], np.tile([0, 0, -0.1], (4, 1)), atol=1e-6)
+    assert scene.parts[1].v_pos[:, 2].mean() > 1.3
 
 
 def test_obj_and_stl_hold_what_is_seen(made: ExportSet, inputs: ExportInputs) -> None:
