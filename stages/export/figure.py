@@ -80,18 +80,18 @@ class Figure:
         normals = self.v_nrm if v_pos is None else vertex_normals(v, self.t_pos_idx)
         return draw(replace(self.joined.surface, v_nrm=normals), v, camera, look, backdrop=STUDIO)
 
-    def face_camera(self, azimuth_deg: float, side_px: int) -> Camera:
-        """A close-up of the head: round the skull where there is a skeleton, else round the top seventh of the figure."""
+    def face_camera(self, azimuth_deg: float, side_px: int, nearer: float = 1.0) -> Camera:
+        """A close-up of the head: round the skull where there is a skeleton, else round the top seventh of the figure; of the face alone if ``nearer``."""
         top = self.v_pos[:, 2].max()
         if self.skinning is not None and "head" in self.skinning.skeleton.names:
             head = self.skinning.skeleton.index("head")
             base = self.skinning.skeleton.heads[head]
             half = 0.75 * max(top - base[2], 0.05)
-            middle = np.array([base[0], base[1], base[2] + 0.55 * (top - base[2])])
+            middle = np.array([base[0], base[1], base[2] + (0.55 if nearer == 1 else 0.3) * (top - base[2])])
         else:
             half = 0.1 * self.height_m
             crown = self.v_pos[self.v_pos[:, 2] > top - 2 * half]
             middle = np.array([*((crown.min(0) + crown.max(0)) / 2)[:2], top - 0.9 * half])
         radius = viewing_distance(self.v_pos)
-        focal = side_px / 2 * radius / half
+        focal = side_px / 2 * radius / half * nearer
         return orbit(f"face_{azimuth_deg:g}", middle, radius, azimuth_deg, 0.0, float(focal), side_px, side_px)
