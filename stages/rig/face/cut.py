@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from stages.rig.face.constrained import cross, triangulated
 from stages.rig.face.find import Mouth, NotFound
@@ -17,6 +19,7 @@ from stages.rig.inpaint import components_of
 AROUND_M = (0.009, 0.010)  # how far beyond the mouth's corners, and above and below it, the surface is replaced
 SLIT_STEP_M, GRID_STEP_M = 0.0010, 0.0030
 MARGIN_M = 0.0022  # least distance of the slit from the border
+ISLAND = 120  # triangles at most in what is taken along though it does not face the front: slivers, or a dent where lips part
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def cut_mouth(v_pos: np.ndarray, t_pos_idx: np.ndarray, seen: np.ndarray, mouth:
     if _distance(slit, flat[border]).min() < MARGIN_M * scale:
         raise NotFound("the mouth: the surface round it is too rough to be cut open")
     places, triangles = _triangulated(flat[border], slit, scale)
-    corners, bary = _between(places, flat, t_pos_idx[hidden])
+    corners, bary = _between(places, flat, t_pos_idx[hidden & _facing(flat, t_pos_idx)])  # over a dent where lips part it goes straight
     split = _split(triangles, len(border) + np.arange(len(slit)), len(places), places, mouth)
     return Cut(hidden, border, len(slit), places, split, corners, bary)
 
@@ -79,15 +82,38 @@ def _region(flat: np.ndarray, t_pos_idx: np.ndarray, seen: np.ndarray, mouth: Mo
     off = (flat - [mouth.middle_m, float(np.polyval(mouth.line, 0))]) / half
     inside = (np.linalg.norm(off, axis=-1) < 1)[t_pos_idx]
     near = (np.abs(off[t_pos_idx]).max((1, 2)) < 1.8) & seen
-    a, b, c = (flat[t_pos_idx[:, k]] for k in range(3))
-    facing = cross(b - a, c - a) > 0
-    hidden = inside.any(-1) & near & facing
+    hidden = inside.any(-1) & near & _facing(flat, t_pos_idx)
     if not hidden.any():
         raise NotFound("the mouth: there is no surface round it that faces the front")
     pieces = components_of(t_pos_idx[hidden], len(flat))[t_pos_idx[hidden][:, 0]]
     largest = np.bincount(pieces).argmax()
     hidden[np.flatnonzero(hidden)[pieces != largest]] = False
-    return hidden
+    return _without_islands(hidden, t_pos_idx, len(flat))
+
+
+def _without_islands(hidden: np.ndarray, t_pos_idx: np.ndarray, count: int) -> np.ndarray:
+    """``hidden`` and what it goes all round, if that is small."""
+    rest = ~hidden
+    edges = t_pos_idx[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 3, 2)
+    key = np.sort(edges, -1) @ np.array([count, 1])
+    _, shared = np.unique(key, return_inverse=True)
+    shared = shared.reshape(key.shape)
+    # Pieces of the rest that hang together by edges: triangles and edges are the nodes of one graph.
+    inside = np.flatnonzero(rest)
+    graph = sparse.coo_matrix((np.ones(3 * len(inside)), (np.repeat(inside, 3), len(rest) + shared[inside].ravel())), (len(rest) + shared.max() + 1,) * 2)
+    label = csgraph.connected_components(graph, directed=False)[1][inside]
+    border = np.isin(shared[inside], shared[hidden]).any(-1)
+    sizes = np.bincount(label)
+    beside = np.unique(label[border])
+    out = hidden.copy()
+    out[inside[np.isin(label, beside[sizes[beside] <= ISLAND])]] = True
+    return out
+
+
+def _facing(flat: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
+    """(F,) bool: triangles that face the front."""
+    a, b, c = (flat[t_pos_idx[:, k]] for k in range(3))
+    return cross(b - a, c - a) > 0
 
 
 def _border(triangles: np.ndarray) -> np.ndarray:

@@ -12,7 +12,9 @@ from stages.rig.face.colours import lab_of
 from stages.rig.face.view import FaceView, Landmarks
 
 SKIN_WITHIN, HAIR_WITHIN, DARK_L = 11.0, 16.0, 42.0  # distances in CIELAB, and a lightness
+WHITE_FROM, WHITE_REACH_M = 5.5, 0.006
 EYE_HALF_M = (0.028, 0.0255)  # how far from its landmark an eye may reach, to the sides and up or down
+EYE_CORE_M = (0.021, 0.0185)  # what reaches in here is part of it: an iris may stand free of its lashes
 EYE_LEAST_M, EYE_MOST_M = (0.016, 0.008), (0.060, 0.058)
 FAR_M, UNLIKE = 0.014, 1.7
 MOUTH_HALF_M, MOUTH_LEAST_M, MOUTH_MOST_M = (0.03, 0.014), 0.006, 0.05
@@ -89,16 +91,17 @@ def find_eye(view: FaceView, landmarks: Landmarks, side: str) -> Eye:
     apart = np.linalg.norm(lab - skin, axis=-1) > SKIN_WITHIN
     if hair[0] > DARK_L and np.linalg.norm(hair - skin) > HAIR_WITHIN:  # dark hair has the colour of lashes
         apart &= _off_mixtures(lab, skin, hair) > HAIR_WITHIN
-    mask = _piece_at(apart & _near(view, at, s, EYE_HALF_M), view, at, 0.010 * s)
+    mask = _pieces_at(apart & _near(view, at, s, EYE_HALF_M), _near(view, at, s, EYE_CORE_M), view)
     if mask is None:
-        raise NotFound(f"the {side} eye: nothing that is not skin or hair is painted within {1000 * 0.010 * s:.0f} mm of where the body has it")
-    return _measured(view, _with_whites(mask), side, at, s)
+        raise NotFound(f"the {side} eye: nothing that is not skin or hair is painted within {1000 * EYE_CORE_M[1] * s:.0f} mm of where the body has it")
+    pale = _near(view, at, s, EYE_HALF_M) & (_off_mixtures(lab, skin, hair) > WHITE_FROM)
+    return _measured(view, _with_whites(mask, pale, round(WHITE_REACH_M * s / view.pixel_m)), side, at, s)
 
 
 def _off_mixtures(lab: np.ndarray, skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
     """(H, W) distance of colours from all mixtures of two, and from shades of the second: strands are painted with borders and shadows."""
     along = hair - skin
-    share = np.clip((lab - skin) @ along / (along @ along), 0, 1)
+    share = np.clip((lab - skin) @ along / max(float(along @ along), 1e-9), 0, 1)
     return np.linalg.norm((lab - skin - share[..., None] * along) * [0.6, 1, 1], axis=-1)
 
 
@@ -109,21 +112,27 @@ def _near(view: FaceView, at: np.ndarray, scale: float, half_m: tuple[float, flo
     return np.abs((x - at[0]) / (half_m[0] * scale)) ** 3 + np.abs((z - at[2]) / (half_m[1] * scale)) ** 3 < 1
 
 
-def _with_whites(mask: np.ndarray) -> np.ndarray:
-    """The smallest convex region round the mask: between lashes and iris lies the white, which may be as pale as skin."""
+def _with_whites(mask: np.ndarray, pale: np.ndarray, reach_px: int) -> np.ndarray:
+    """An eye's mask with its white, which may be as pale as skin: between lashes and iris, and as far as ``pale`` bulges out of that."""
+    eye = _hull(mask)
+    bulge = ndimage.binary_opening(pale & ndimage.binary_dilation(eye, iterations=reach_px), iterations=2)
+    return _hull(ndimage.binary_propagation(eye, mask=eye | bulge))
+
+
+def _hull(mask: np.ndarray) -> np.ndarray:
+    """The smallest convex region round a mask."""
     row, column = np.nonzero(mask)
-    hull = Delaunay(np.stack([row, column], -1)[ConvexHull(np.stack([row, column], -1)).vertices])
+    points = np.stack([row, column], -1)
+    hull = Delaunay(points[ConvexHull(points).vertices])
     return mask | (hull.find_simplex(np.stack(np.indices(mask.shape), -1)) >= 0)
 
 
-def _piece_at(mask: np.ndarray, view: FaceView, at: np.ndarray, reach_m: float) -> np.ndarray | None:
-    """The pieces of ``mask`` that come within ``reach_m`` of a place, without bays and holes; thin threads are no part of them."""
+def _pieces_at(mask: np.ndarray, core: np.ndarray, view: FaceView) -> np.ndarray | None:
+    """The pieces of ``mask`` that reach into ``core``, without bays and holes; thin threads are no part of them."""
     step = max(1, round(0.0006 / view.pixel_m))
     solid = ndimage.binary_opening(mask, iterations=step)
     labels, _ = ndimage.label(solid)
-    row, column = np.indices(mask.shape)
-    x, z = view.places(row, column)
-    close = labels[(np.hypot(x - at[0], z - at[2]) < reach_m) & (labels > 0)]
+    close = labels[core & (labels > 0)]
     if not len(close):
         return None
     piece = np.isin(labels, np.unique(close))
@@ -138,7 +147,8 @@ def _measured(view: FaceView, mask: np.ndarray, side: str, at: np.ndarray, scale
     z_top, z_bottom = (view.places(np.array([pick(r) for r in rows], float), np.zeros(1))[1] for pick in (np.min, np.max))
     u = (view.places(np.zeros(1), columns)[0] - left) / (right - left) * 2 - 1
     top, bottom = _outline(u, z_top, 1.0, view.pixel_m), _outline(u, z_bottom, -1.0, view.pixel_m)
-    eye = Eye(side, left, right, top, bottom, mask, _dark(view.rgb[mask]))
+    upper = mask & (np.arange(len(mask))[:, None] < np.percentile(np.nonzero(mask)[0], 30))
+    eye = Eye(side, left, right, top, bottom, mask, _dark(view.rgb[upper]))
     _check_size(eye, scale)
     off = np.hypot(eye.middle[0] - at[0], eye.middle[1] - at[2])
     if off > FAR_M * scale:

@@ -50,7 +50,7 @@ CLOSINGS = {
     "happy": Closing(upper=_smile, lower=_smile),
     "angry": Closing(upper=lambda u: 0.24 + 0.17 * u),
     "sad": Closing(upper=lambda u: 0.24 - 0.15 * u, line=0.8),
-    "relaxed": Closing(upper=lambda u: 0.15 + 0.04 * (1 - u**2)),
+    "relaxed": Closing(upper=lambda u: 0.06 + 0.15 * (1 - u**2)),
     "blink": BLINK,
 }
 

@@ -63,8 +63,9 @@ def teeth(mouth: Mouth, fields: Fields, texture: FaceTexture, skin: SkinWeights)
     s = np.linspace(-0.86, 0.86, TEETH_COLUMNS)
     x = mouth.middle_m + s * mouth.half_m
     line = np.polyval(mouth.line, s)
-    y = fields.view.depth(x, line) + TEETH_DEPTH_M * scale
     height = TEETH_M * scale * (1 - 0.5 * s**2)
+    behind = line + np.linspace(-0.5, 1.5, 9)[:, None] * height
+    y = fields.view.depth(np.broadcast_to(x, behind.shape), behind).max(0) + TEETH_DEPTH_M * scale  # behind all of the lip that hides them
     v_pos = np.stack([np.stack([x, y, line + 0.0004 * scale + h], -1) for h in (height, 0 * height)])
     mover = Lips(mouth, scale)
     offsets = {}

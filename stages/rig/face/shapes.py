@@ -23,22 +23,22 @@ class MouthShape:
     def lips(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) heights that the upper and the lower lip move up by, at ``s`` in [-1, 1]."""
         s = np.clip(s, -1, 1)
-        bow = (1 - s**2) ** (0.8 - 0.35 * self.round)
+        bow = (1 - s**2) ** (0.95 - 0.35 * self.round)
         ends = self.corners * (s**2 - 0.35)
         return ends + self.upper * bow, ends - self.lower * bow
 
 
 MOUTHS: Mapping[str, MouthShape] = {
-    "aa": MouthShape(-0.05, 0.0, 0.20, 0.95, 0.26, 0.8),
+    "aa": MouthShape(-0.05, 0.0, 0.20, 0.88, 0.26, 0.55),
     "ih": MouthShape(0.06, 0.06, 0.10, 0.34, 0.20, 0.3),
-    "ou": MouthShape(-0.48, 0.0, 0.16, 0.36, 0.0, 1.0),
+    "ou": MouthShape(-0.48, 0.0, 0.16, 0.36, 0.0, 0.8),
     "ee": MouthShape(0.14, 0.14, 0.10, 0.46, 0.24, 0.4),
-    "oh": MouthShape(-0.36, 0.0, 0.26, 0.74, 0.0, 1.0),
-    "happy": MouthShape(0.28, 0.38, 0.04, 0.70, 0.22, 0.7),
+    "oh": MouthShape(-0.33, 0.0, 0.26, 0.68, 0.0, 0.8),
+    "happy": MouthShape(0.22, 0.34, 0.04, 0.66, 0.22, 0.5),
     "angry": MouthShape(0.02, -0.26, 0.04, 0.20, 0.14, 0.2),
     "sad": MouthShape(-0.14, -0.30, 0.02, 0.06, 0.0, 0.4),
     "relaxed": MouthShape(0.10, 0.24, 0.0, 0.0, 0.0, 0.5),
-    "surprised": MouthShape(-0.42, 0.0, 0.28, 0.52, 0.0, 1.0),
+    "surprised": MouthShape(-0.42, 0.0, 0.28, 0.52, 0.0, 0.8),
 }
 
 
