@@ -43,6 +43,7 @@ class GlbMesh:
     t_tex_idx: np.ndarray | None = None
     v_tng: np.ndarray | None = None
     morphs: Mapping[str, Morph] = field(default_factory=dict)
+    plain: bool = False  # it will bear no normal map, so it needs no tangents
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ class _PrimitiveWriter:
         check_mesh(mesh)
         document, index = self.document, self.document.add("materials", _material(self.document, material))
         attributes, triangles, source = _vertices(mesh)
-        if not self.tangents:
+        if not self.tangents or (isinstance(mesh, GlbMesh) and mesh.plain):
             attributes.pop("TANGENT", None)
         if self.joint_count:
             attributes |= _influences(joints[source], weights[source], self.joint_count)

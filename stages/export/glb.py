@@ -59,7 +59,7 @@ def layers_of(attachments: Sequence[Attachment], figure_name: str) -> list[GlbLa
     """Attachments as a GLB holds them, each with a matt material of its own."""
     layers = []
     for a in attachments:
-        mesh = GlbMesh(a.v_pos_rest.astype(np.float64), a.t_pos_idx, a.v_nrm, a.v_tex, a.t_tex_idx, morphs=a.morphs)
+        mesh = GlbMesh(a.v_pos_rest.astype(np.float64), a.t_pos_idx, a.v_nrm, a.v_tex, a.t_tex_idx, morphs=a.morphs, plain=True)
         material = GlbMaterial(f"{figure_name}_{a.name}", encode_png(a.kd), roughness=0.9, double_sided=a.double_sided)
         layers.append(GlbLayer(a.name, mesh, material, a.joints, a.weights, a.own_mesh))
     return layers

@@ -1,4 +1,7 @@
-"""Binary STL for printing: the bare surface in millimetres, +Z up, as slicers expect. No colours, no skeleton."""
+"""Binary STL for printing: the bare surface in millimetres, +Z up, as slicers expect. No colours, no skeleton.
+
+The main surface is written whole: what attachments stand for as it was reconstructed, closed, and not the attachments.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attrib
 def write(delivery: Delivery) -> list[str]:
     """``name``.stl; returns its name. Says so where the surface does not enclose a volume."""
     figure, height_mm = delivery.figure, delivery.settings.stl_height_mm
-    triangles = figure.t_pos_idx
+    triangles, v_pos = figure.mesh.t_pos_idx, figure.v_pos[: len(figure.mesh.v_pos)]
     scale = height_mm / figure.height_m if height_mm else 1000.0
     loose = open_edges(triangles)
     if loose:
         delivery.context.warn(f"The STL is not watertight: {loose} edges of the surface have not just one triangle on either side; let the slicer mend it.")
     file = f"{delivery.settings.name}.stl"
-    write_stl(delivery.folder / file, standing(figure.v_pos) * scale, triangles)
+    write_stl(delivery.folder / file, standing(v_pos) * scale, triangles)
     return [file]
 
 

@@ -61,7 +61,7 @@ def egg() -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(ball.vertices) * RADII + CENTRE, np.asarray(ball.faces, np.int32)
 
 
-def head(painted: Painted = Painted()) -> tuple[TexturedMesh, Skinning, BodyModel]:  # noqa: B008 (a frozen value)
+def head(painted: Painted = Painted()) -> tuple[TexturedMesh, Skinning, BodyModel]:
     """The head as a mesh, bound to its skeleton, and the body that it was made on. It is large enough to hold the head of ``figures.body``."""
     v_pos, triangles = egg()
     v_tex = np.stack([v_pos[:, 0] / SPAN_M + 0.5, (v_pos[:, 2] - CENTRE[2]) / SPAN_M + 0.5], -1).astype(np.float32)

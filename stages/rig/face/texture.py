@@ -23,7 +23,7 @@ SKIN_WITHIN, SOFT_M = 8.0, 0.003
 
 @dataclass(frozen=True)
 class FaceTexture:
-    """``kd`` (H, W, 3) uint8: the rows and columns of the view from ``row`` and ``column`` on, and a strip of cells below."""
+    """``kd`` (H, W, 3) uint8: the rows and columns of the view from ``row`` and ``column`` on, and a strip of cells at its foot."""
 
     kd: np.ndarray
     view: FaceView
@@ -51,7 +51,9 @@ def face_texture(view: FaceView, landmarks: Landmarks, eyes: tuple[Eye, ...], bo
     clean = without_eyes(view, landmarks, eyes)[top:low, left : max(right, left + CELL_PX * len(_CELLS))]
     dark = np.mean([eye.lash_rgb for eye in eyes], 0) if eyes else np.array([0.2, 0.15, 0.16])
     strip = np.concatenate([np.broadcast_to(dark, (CELL_PX, CELL_PX, 3)), _inside(), np.broadcast_to(_TEETH, (CELL_PX, CELL_PX, 3))], 1)
-    strip = np.pad(strip, ((0, 0), (0, clean.shape[1] - strip.shape[1]), (0, 0)), "edge")
+    height, width = (1 << int(np.ceil(np.log2(side))) for side in (len(clean) + CELL_PX, clean.shape[1]))  # what engines compress best
+    clean = np.pad(clean, ((0, height - CELL_PX - len(clean)), (0, width - clean.shape[1]), (0, 0)), "edge")
+    strip = np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), "edge")
     return FaceTexture(to_u8(np.concatenate([clean, strip])), view, top, left)
 
 
