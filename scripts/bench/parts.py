@@ -47,6 +47,7 @@ from stages.rig.closest import closest_points
 WIDTH, HEIGHT = 288, 384
 THRESHOLD = 0.3
 CELL_M = 0.011
+OUTSIDE_M = 0.01  # before the closed skin, where the nearest of several layers is the outer one
 Labeller = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
 
 
@@ -93,7 +94,7 @@ def true_parts(surface: tuple[np.ndarray, ...], character: Character, body: Body
     normal = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-20)
     middle, things = p.mean(1), list(words)
-    part = character.t_part[closest_points(middle, character.v_pos, character.t_pos_idx, normal, 0.0).triangle]
+    part = character.t_part[closest_points(middle + OUTSIDE_M * normal, character.v_pos, character.t_pos_idx, normal, 0.0).triangle]
     of_part = np.array([1 + things.index(name) if name in things else 0 for name in PARTS])
     on_body = body.t_part[closest_points(middle, body.v_pos, body.t_pos_idx, normal, 0.0).triangle]
     face = np.isin(on_body, [body.part_names.index(name) for name in FACE_PARTS if name in body.part_names])
