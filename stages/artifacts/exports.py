@@ -35,7 +35,8 @@ class ExportSet:
     def listing(self) -> Mapping[str, Any]:
         """``name``, ``files`` (all names, in the order written), ``rigged``, and the figures of the mesh: ``triangles``, ``vertices``,
         ``joints``, ``texture_px``, ``height_m``; ``clips``, the motions in the rigged files; with a rig also ``vrchat``, what an avatar of it costs and
-        how it is ranked there; ``morphs``, the names of its morph targets, where it has any."""
+        how it is ranked there; ``morphs``, the names of its morph targets, where it has any; ``parts``, those of its meshes that stand for a part of the
+        character."""
         try:
             return json.loads((self.folder / LISTING).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -65,13 +65,16 @@ class GlbMaterial:
 
 @dataclass(frozen=True)
 class GlbLayer:
-    """A further surface on the skeleton of the first: a mesh of its own, or one more primitive of the first's, whose morph targets it shares."""
+    """A further surface on the skeleton of the first: a mesh of its own, or one more primitive of the first's, whose morph targets it shares.
+
+    ``joints`` and ``weights`` are None where the first has no skeleton.
+    """
 
     name: str
     mesh: GlbMesh
     material: GlbMaterial
-    joints: np.ndarray
-    weights: np.ndarray
+    joints: np.ndarray | None
+    weights: np.ndarray | None
     own_mesh: bool = False
 
 
@@ -135,14 +138,14 @@ def glb_document(
     mesh: GlbMesh | TexturedMesh, material: GlbMaterial | None = None, skeleton: Skeleton | None = None, joints: np.ndarray | None = None,
     weights: np.ndarray | None = None, name: str = "character", tangents: bool = True, layers: Sequence[GlbLayer] = (),
 ) -> GlbDocument:
-    """What ``write_glb`` writes, for those who add to it: the mesh is node 0, the material is material 0, those of ``layers`` follow in their order.
+    """What ``write_glb`` writes, for those who add to it: the mesh is node 0, the material is material 0, those of ``layers`` follow in their order, each once.
 
     Raises ValueError as it does.
     """
     if (skeleton is None) != (joints is None) or (skeleton is None) != (weights is None):
         raise ValueError("skeleton, joints and weights belong together: give all three, or none")
-    if skeleton is None and layers:
-        raise ValueError("layers hang on a skeleton, and there is none")
+    if any((layer.joints is None) != (skeleton is None) for layer in layers):
+        raise ValueError("layers hang on the skeleton of the first surface, or none does where there is no skeleton")
     document = GlbDocument({"asset": {"version": "2.0", "generator": GENERATOR}, "scene": 0})
     writer = _PrimitiveWriter(document, 0 if skeleton is None else len(skeleton.names), tangents)
     parts = [layer for layer in layers if not layer.own_mesh]
@@ -171,13 +174,14 @@ class _PrimitiveWriter:
     document: GlbDocument
     joint_count: int
     tangents: bool
+    materials: dict[GlbMaterial, int] = field(default_factory=dict)
 
     def primitive(
         self, mesh: GlbMesh | TexturedMesh, material: GlbMaterial, joints: np.ndarray | None, weights: np.ndarray | None, names: Sequence[str]
     ) -> dict[str, Any]:
-        """One primitive with a material of its own and a morph target for each of ``names``. Raises ValueError if it cannot be written."""
+        """One primitive with its material and a morph target for each of ``names``. Raises ValueError if it cannot be written."""
         check_mesh(mesh)
-        document, index = self.document, self.document.add("materials", _material(self.document, material))
+        document, index = self.document, self._material(material)
         attributes, triangles, source = _vertices(mesh)
         if not self.tangents or (isinstance(mesh, GlbMesh) and mesh.plain):
             attributes.pop("TANGENT", None)
@@ -192,13 +196,20 @@ class _PrimitiveWriter:
         add_targets(document, out, names, turned, source)
         return out
 
+    def _material(self, material: GlbMaterial) -> int:
+        """Its index; surfaces with the same material share it."""
+        if material not in self.materials:
+            self.materials[material] = self.document.add("materials", _material(self.document, material))
+        return self.materials[material]
+
 
 def _own_mesh(document: GlbDocument, writer: _PrimitiveWriter, layer: GlbLayer) -> int:
     """A mesh of its own for ``layer``; returns its node."""
     names = ordered(layer.mesh.morphs)
     mesh = {"name": layer.name, "primitives": [writer.primitive(layer.mesh, layer.material, layer.joints, layer.weights, names)]}
     _name_targets(mesh, names)
-    return document.add("nodes", {"name": layer.name, "mesh": document.add("meshes", mesh), "skin": 0})
+    node = {"name": layer.name, "mesh": document.add("meshes", mesh)}
+    return document.add("nodes", node if layer.joints is None else node | {"skin": 0})
 
 
 def _name_targets(mesh: dict[str, Any], names: Sequence[str]) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.chains import chains_of
 from stages.artifacts.exports import CONTACT_SHEET, LISTING, TURNTABLE, ExportSet
 from stages.artifacts.images import encode_png, write_png
 from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.parts import Parts
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
 from stages.export import blender, glb, obj, performance, stl, swing_preview, vrm
@@ -33,7 +35,10 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     context.progress.start("export", settings.turntable_frames + len(settings.formats) + 1)
     if rig is None:
         context.warn("There is no rig (no conditions to take a skeleton from): the exported files are static.")
-    figure = Figure(mesh.mesh) if rig is None else Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden)
+    parts = separate_parts(settings, mesh)
+    figure = Figure(mesh.mesh, parts=parts)
+    if rig is not None:
+        figure = Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden, parts)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
     delivery = Delivery(settings, figure, textures, context)
@@ -55,6 +60,15 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
         frames = swing_preview.swinging(figure, settings.springs, min(settings.turntable_px, SWING_PX))
         write_mp4(context.out / "preview" / swing_preview.FILE, frames, swing_preview.FRAMES_PER_S)
     return ExportSet.open(context.out)
+
+
+def separate_parts(settings: ExportSettings, mesh: MeshAsset) -> Parts | None:
+    """The parts that files are to hold apart; None for all in one mesh. Raises StageError if parts are asked for by name and there are none."""
+    if settings.parts == "joined":
+        return None
+    if settings.parts == "separate" and mesh.parts is None:
+        raise StageError("export.parts is separate, and no parts were labelled; name them in masks.parts, such as [hair, face, shirt, skirt, shoes]")
+    return mesh.parts if mesh.parts is not None and len(mesh.parts.used) > 1 else None
 
 
 _WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {
@@ -80,11 +94,18 @@ def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files
     }
     if skinning is not None:
         pictures = (textures.kd, textures.ks, textures.normal, *(encode_png(a.kd) for a in figure.attachments))
-        cost = performance.Cost(len(figure.t_pos_idx), performance.texture_memory_mb(pictures), 1 + len(figure.attachments), joints)
+        cost = performance.Cost(len(figure.t_pos_idx), performance.texture_memory_mb(pictures), _materials(settings, figure), joints)
         listing["vrchat"] = performance.told(cost)
+    if figure.parts is not None:
+        listing["parts"] = list(figure.parts.used)
     if figure.joined.names:
         listing["morphs"] = figure.joined.names
     return listing
+
+
+def _materials(settings: ExportSettings, figure: Figure) -> int:
+    """How many the file has: one, or one for each part, and one for each further surface."""
+    return (len(figure.parts.used) if figure.parts is not None and settings.part_materials else 1) + len(figure.attachments)
 
 
 def _subtitle(listing: Mapping[str, Any]) -> str:

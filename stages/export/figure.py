@@ -15,6 +15,7 @@ from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.morphs import Morph
 from stages.artifacts.motion import Clip
 from stages.artifacts.normals import vertex_normals
+from stages.artifacts.parts import Parts
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rendering.joined import Joined
@@ -27,7 +28,7 @@ class Figure:
     """A textured surface, bound to a skeleton or not, and how it moves.
 
     ``colliders`` are what its chains of hair and cloth shall not swing into; ``attachments`` further surfaces on its skeleton, in place of its
-    ``hidden`` triangles (F,); ``morphs`` displacements of its own vertices. Positions and normals are those of all surfaces, its own first.
+    ``hidden`` triangles (F,); ``morphs`` displacements of its own vertices; ``parts`` what its triangles are, if files are to hold them apart. Positions and normals are those of all surfaces, its own first.
     """
 
     mesh: TexturedMesh
@@ -37,6 +38,7 @@ class Figure:
     attachments: tuple[Attachment, ...] = ()
     morphs: Mapping[str, Morph] = field(default_factory=dict)
     hidden: np.ndarray | None = None
+    parts: Parts | None = None
 
     @cached_property
     def joined(self) -> Joined:

@@ -17,6 +17,7 @@ from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
+from stages.export.part_meshes import MainMeshes, PartMesh, combined, part_meshes
 
 
 def write(delivery: Delivery) -> list[str]:
@@ -30,13 +31,31 @@ def write_figure(delivery: Delivery, path: Path, material: GlbMaterial | None = 
     """The figure as it stands in every file that is made of a GLB, with all its textures unless ``material`` says otherwise."""
     settings, figure, textures = delivery.settings, delivery.figure, delivery.textures
     mesh, skinning = figure.mesh, figure.skinning
-    material = material or GlbMaterial(settings.name, textures.kd, textures.ks, textures.normal, double_sided=settings.double_sided)
+    both = settings.double_sided or figure.parts is not None  # cloth is seen from within once what lies over it is taken off
+    material = material or GlbMaterial(settings.name, textures.kd, textures.ks, textures.normal, double_sided=both)
     if skinning is None:
-        write_glb(path, mesh, material, name=settings.name)
+        main = main_meshes(delivery, as_reconstructed(mesh), material, None)
+        write_glb(path, main.mesh, main.material, name=main.name, layers=main.layers)
         return
     named = delivery.named(skinning.skeleton)
-    write_glb(path, surface_at_rest(figure, skinning), material, named, skinning.joints, skinning.weights, animations(figure, named), settings.name,
-              layers_of(figure.attachments, settings.name))
+    main = main_meshes(delivery, surface_at_rest(figure, skinning), material, skinning)
+    layers = [*main.layers, *layers_of(figure.attachments, settings.name)]
+    write_glb(path, main.mesh, main.material, named, main.joints, main.weights, animations(figure, named), main.name, layers)
+
+
+def main_meshes(delivery: Delivery, surface: GlbMesh, material: GlbMaterial, skinning: Skinning | None) -> MainMeshes:
+    """What is seen of the main surface as meshes: one with the figure's name, or one for each of its parts."""
+    figure, settings = delivery.figure, delivery.settings
+    if figure.parts is None:
+        whole = PartMesh(settings.name, surface, np.arange(len(surface.v_pos)))
+        return combined([whole], material, skinning, own_materials=False)
+    shown = np.arange(len(figure.mesh.t_pos_idx)) if figure.hidden is None else np.flatnonzero(~figure.hidden)
+    return combined(part_meshes(surface, figure.parts, shown), material, skinning, settings.part_materials)
+
+
+def as_reconstructed(mesh: TexturedMesh) -> GlbMesh:
+    """A figure without a rig."""
+    return GlbMesh(mesh.v_pos, mesh.t_pos_idx, mesh.v_nrm, mesh.v_tex, mesh.t_tex_idx, mesh.v_tng)
 
 
 def surface_at_rest(figure: Figure, skinning: Skinning) -> GlbMesh:

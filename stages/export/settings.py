@@ -46,7 +46,12 @@ class ExportSettings(BaseModel):
     )
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
     stl_height_mm: float = Field(0.0, ge=0, le=10_000, description="Height of the figure in the STL (millimetres); 0: life size, 1 m is 1000 mm.")
-    double_sided: bool = Field(False, description="Mark the material as visible from both sides.")
+    parts: Literal["auto", "separate", "joined"] = Field(
+        "auto", description="Hair, face, clothes as meshes of their own, named after them (`separate`), or all in one mesh (`joined`). `auto`: separate where "
+        "`masks.parts` had them labelled."
+    )
+    part_materials: bool = Field(False, description="A material for each part, all with the same textures; else parts share one.")
+    double_sided: bool = Field(False, description="Mark the material as visible from both sides; parts that are separate always are.")
     viewer_px: int = Field(
         1024, ge=0, le=4096,
         description="Side of the texture (pixels) of the character that can be turned round in the report (`preview/character.html`); 0 for none.",

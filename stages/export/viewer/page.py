@@ -6,6 +6,7 @@ import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -21,7 +22,8 @@ PAGE = "character.html"
 def write_viewer(delivery: Delivery, mesh: MeshAsset, clips: Sequence[Mapping[str, Any]]) -> None:
     """``preview/character.html``: the figure with its base colour alone, reduced to ``viewer_px``."""
     settings, light = delivery.settings, delivery.context.work / "viewer.glb"
-    glb.write_figure(delivery, light, GlbMaterial(settings.name, textures_of(mesh, settings.viewer_px).kd))
+    joined = replace(delivery, figure=replace(delivery.figure, parts=None))
+    glb.write_figure(joined, light, GlbMaterial(settings.name, textures_of(mesh, settings.viewer_px).kd))
     page = viewer_page(settings.name, light.read_bytes(), clips)
     (delivery.folder / "preview" / PAGE).write_text(page, encoding="utf-8")
 
