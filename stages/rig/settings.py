@@ -37,6 +37,9 @@ class RigSettings(BaseModel):
     chains: Literal["auto", "none"] = Field(
         "auto", description="Chains of joints in loose hair and skirts, so that they can swing; unturned they change nothing. `auto` lays them where something hangs, "
         "`none` leaves hair to the head and skirts to hips and thighs.")
+    hands: Literal["auto", "none"] = Field(
+        "auto", description="The body's own hands, with fingers apart, in place of the reconstruction's mittens. `auto`: where they can be joined to the wrists; "
+        "where not, the run says why and they stay. `none`: they stay.")
     chain_limits: ChainSettings = Field(ChainSettings(), description="How many chains there may be, and how long they are.")
     face: Literal["auto", "none"] = Field(
         "auto", description="A face that moves: lids and a mouth fitted to the eyes and the mouth that are painted on the reconstruction, with VRM's expressions "

@@ -14,7 +14,7 @@ from stages.artifacts.labels import write_labels
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.parts import NAMES, Parts, read_parts, write_parts
 from stages.artifacts.views import MaskedViews
-from stages.mesh.labels import labelled, links, neighbours, spread, without_islets
+from stages.mesh.labels import labelled, links, neighbours, recoloured, spread, without_islets
 from stages.mesh.observed import observe
 from stages.mesh.repair import face_areas
 from stages.mesh.votes import votes
@@ -65,7 +65,7 @@ def test_most_of_the_views_decide_and_what_no_view_sees_follows_its_neighbours(t
     wrong_area = area[(parts.t_part == 1) != (height > RADIUS_M / 3)].sum() / area.sum()
     assert parts.names == ("body", *WORDS) and parts.used == ("body", "cap") and wrong_area < 0.03
     assert (parts.t_part[height > 0.45] == 1).all()  # the pole, which cameras at the equator see at a slant
-    assert parts.t_sure.min() >= 1 / 3 and (wrong or parts.t_sure[np.abs(height) < 0.05].min() > 0.99)
+    assert parts.t_sure.min() >= 1 / 3 and (wrong or parts.t_sure[np.abs(height) < 0.05].min() > 0.9)
 
 
 def test_pictures_without_labels_give_no_parts(tmp_path: Path) -> None:
@@ -147,3 +147,15 @@ def test_the_stage_keeps_parts_beside_the_same_mesh(tmp_path: Path, monkeypatch:
     for name in ("mesh.safetensors", "kd.png", "mesh.glb"):
         assert (asset.folder / name).read_bytes() == (plain.folder / name).read_bytes(), name
     assert not (plain.folder / "parts.safetensors").exists() and MeshAsset.open(asset.folder).parts.names == ("body", *WORDS)
+
+
+def test_what_views_disagree_about_goes_to_the_part_of_its_colour() -> None:
+    v_pos, faces = plane()
+    middle, area = v_pos[faces].mean(1), face_areas(v_pos, faces)
+    white = middle[:, 0] < 0.6
+    colours = np.where(white[:, None], 0.95, [0.9, 0.6, 0.5])
+    sure = np.stack([middle[:, 0] > 0.6, middle[:, 0] < 0.3], 1).astype(float)
+    given = np.where((white & (middle[:, 0] >= 0.3))[:, None], [0.55, 0.45], sure)  # half of the sleeve's views overlooked it
+    again = recoloured(given, given, area, colours)
+    np.testing.assert_allclose(again.sum(1), given.sum(1))
+    assert np.array_equal(given.argmax(1) == 1, middle[:, 0] < 0.3) and np.array_equal(again.argmax(1) == 1, white)
