@@ -17,6 +17,8 @@ from pipeline.errors import ArtifactError
 PARTS = "parts.safetensors"
 NAMES = "parts.json"
 BODY = "body"
+HANDS = "hands"  # the further surface of a rig that stands for both mittens
+BENEATH = "beneath"  # the further surface of a rig that is seen where a part is taken off
 
 
 @dataclass(frozen=True)

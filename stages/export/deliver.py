@@ -15,7 +15,7 @@ from stages.artifacts.chains import chains_of
 from stages.artifacts.exports import CONTACT_SHEET, LISTING, TURNTABLE, ExportSet
 from stages.artifacts.images import encode_png, write_png
 from stages.artifacts.mesh import MeshAsset
-from stages.artifacts.parts import Parts
+from stages.artifacts.parts import BENEATH, Parts
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
 from stages.export import blender, glb, obj, performance, stl, swing_preview, vrm
@@ -39,6 +39,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     figure = Figure(mesh.mesh, parts=parts)
     if rig is not None:
         figure = Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden, parts)
+        figure = figure if parts is not None else figure.without(BENEATH)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
     delivery = Delivery(settings, figure, textures, context)

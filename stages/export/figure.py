@@ -40,6 +40,10 @@ class Figure:
     hidden: np.ndarray | None = None
     parts: Parts | None = None
 
+    def without(self, name: str) -> Figure:
+        """The figure less the further surface of that name."""
+        return replace(self, attachments=tuple(a for a in self.attachments if a.name != name))
+
     @cached_property
     def joined(self) -> Joined:
         """All surfaces as one."""

@@ -14,6 +14,7 @@ from stages.artifacts.glb import GlbAnimation, GlbLayer, GlbMaterial, GlbMesh, a
 from stages.artifacts.images import encode_png
 from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.normals import vertex_normals
+from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
@@ -39,7 +40,7 @@ def write_figure(delivery: Delivery, path: Path, material: GlbMaterial | None = 
         return
     named = delivery.named(skinning.skeleton)
     main = main_meshes(delivery, surface_at_rest(figure, skinning), material, skinning)
-    layers = [*main.layers, *layers_of(figure.attachments, settings.name)]
+    layers = [*main.layers, *layers_of(figure.attachments, settings.name, apart(figure))]
     write_glb(path, main.mesh, main.material, named, main.joints, main.weights, animations(figure, named), main.name, layers)
 
 
@@ -74,13 +75,18 @@ def seen(mesh: TexturedMesh, hidden: np.ndarray | None) -> tuple[np.ndarray, np.
     return (mesh.t_pos_idx, mesh.t_tex_idx) if hidden is None else (mesh.t_pos_idx[~hidden], mesh.t_tex_idx[~hidden])
 
 
-def layers_of(attachments: Sequence[Attachment], figure_name: str) -> list[GlbLayer]:
-    """Attachments as a GLB holds them, each with a matt material of its own."""
+def apart(figure: Figure) -> tuple[str, ...]:
+    """Further surfaces that are meshes of their own although they need not be: hands, which are a part where there are parts."""
+    return () if figure.parts is None else (HANDS,)
+
+
+def layers_of(attachments: Sequence[Attachment], figure_name: str, own_meshes: tuple[str, ...] = ()) -> list[GlbLayer]:
+    """Attachments as a GLB holds them, each with a matt material of its own; those called as in ``own_meshes`` are meshes of their own in any case."""
     layers = []
     for a in attachments:
         mesh = GlbMesh(a.v_pos_rest.astype(np.float64), a.t_pos_idx, a.v_nrm, a.v_tex, a.t_tex_idx, morphs=a.morphs, plain=True)
         material = GlbMaterial(f"{figure_name}_{a.name}", encode_png(a.kd), roughness=0.9, double_sided=a.double_sided)
-        layers.append(GlbLayer(a.name, mesh, material, a.joints, a.weights, a.own_mesh))
+        layers.append(GlbLayer(a.name, mesh, material, a.joints, a.weights, a.own_mesh or a.name in own_meshes))
     return layers
 
 

@@ -19,7 +19,7 @@ from stages.artifacts.images import encode_png
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
 from stages.export.expressions import expressions
-from stages.export.glb import layers_of, main_meshes, surface_at_rest
+from stages.export.glb import apart, layers_of, main_meshes, surface_at_rest
 from stages.export.mtoon import make_toon
 from stages.export.spring_bones import moved, spring_bones
 from stages.export.t_pose import in_t_pose, t_pose_transforms
@@ -72,7 +72,7 @@ def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> Gl
     turn = blended_transforms(skinning.joints, skinning.weights, into_t_pose)[:, :3, :3]
     surface = replace(surface_at_rest(figure, skinning), morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
     main = main_meshes(delivery, surface, material, skinning)
-    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name)
+    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure))
     named = delivery.named(skinning.skeleton)
     return glb_document(main.mesh, main.material, named, main.joints, main.weights, main.name, tangents=False, layers=layers)
 

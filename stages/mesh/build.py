@@ -10,6 +10,7 @@ import torch
 
 from pipeline.errors import StageError
 from pipeline.stage import StageContext
+from stages.artifacts.decimate import decimated
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
@@ -17,7 +18,6 @@ from stages.artifacts.normals import vertex_normals
 from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import fitting
-from stages.mesh.decimate import decimated
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.labels import labelled
 from stages.mesh.level import best_level

@@ -12,10 +12,12 @@ from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
 from stages.artifacts.rig import Rig, Skinning
+from stages.rig.beneath import body_beneath
 from stages.rig.chain_weights import following, with_chains
 from stages.rig.chains import lay_strands
 from stages.rig.colliders import fit_colliders
 from stages.rig.face.fit import Face, fit_face
+from stages.rig.hands.colour import skin_colour
 from stages.rig.hands.fit import NO_HANDS, fitted_hands
 from stages.rig.inpaint import strongest
 from stages.rig.loose import loose_parts
@@ -98,7 +100,12 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     } | face.metrics
     clips = clips_of(settings, skinning.skeleton, context)
     colliders = fit_colliders(rest) if chains else ()
-    attachments = (*face.attachments, *((hands.attachment,) if hands.attachment is not None else ()))
+    own_hands = () if hands.attachment is None else (hands.attachment,)
+    attachments = (*face.attachments, *own_hands)
+    if settings.beneath == "auto" and mesh.parts is not None:
+        seen = mesh.t_pos_idx if hands.hidden is None else mesh.t_pos_idx[~hands.hidden]
+        skin = skin_colour(mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer.hair, posed)
+        attachments += (body_beneath(skinning, mesh.v_pos, seen, transfer, own_hands, skin, posed, rest2posed),)
     hidden = either(face.hidden, hands.hidden)
     rig = Rig.write(context.out, skinning, metrics, clips, colliders, attachments, face.morphs, hidden)
     context.progress.advance()

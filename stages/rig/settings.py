@@ -40,6 +40,8 @@ class RigSettings(BaseModel):
     hands: Literal["auto", "none"] = Field(
         "auto", description="The body's own hands, with fingers apart, in place of the reconstruction's mittens. `auto`: where they can be joined to the wrists; "
         "where not, the run says why and they stay. `none`: they stay.")
+    beneath: Literal["auto", "none"] = Field(
+        "auto", description="The bare body under hair and clothes, to be seen where a part is taken off. `auto`: where `masks.parts` had parts labelled.")
     chain_limits: ChainSettings = Field(ChainSettings(), description="How many chains there may be, and how long they are.")
     face: Literal["auto", "none"] = Field(
         "auto", description="A face that moves: lids and a mouth fitted to the eyes and the mouth that are painted on the reconstruction, with VRM's expressions "

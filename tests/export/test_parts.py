@@ -12,6 +12,7 @@ from pipeline.errors import StageError
 from stages.artifacts.glb_reader import read_glb
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.parts import Parts, write_parts
+from stages.artifacts.rig import Rig
 from stages.export import STAGE, ExportInputs
 from stages.export.settings import ExportSettings
 from tests.export.attached import attached_inputs
@@ -104,3 +105,16 @@ def test_separate_parts_need_labels(inputs: ExportInputs, tmp_path: Path) -> Non
     plain = attached_inputs(tmp_path)
     with pytest.raises(StageError, match=r"export\.parts is separate, and no parts were labelled; name them in masks\.parts"):
         STAGE.run(ExportSettings(**SMALL, parts="separate"), plain, context_in(tmp_path / "run"))
+
+
+def test_the_body_beneath_and_hands_are_meshes_beside_parts_and_the_first_is_left_out_where_nothing_can_be_taken_off(inputs: ExportInputs, tmp_path: Path) -> None:
+    plate, hat = inputs.rig.attachments
+    under, hands = (replace(hat, name=name, own_mesh=own, morphs={}) for name, own in (("beneath", True), ("hands", False)))
+    rig = Rig.write(tmp_path / "rig", inputs.rig.skinning, {}, (), (), (plate, under, hands))
+    for parts, expected in (("separate", ["body", "body", "hair", "skirt", "beneath", "hands"]), ("joined", ["mika", "mika", "mika"])):
+        made = STAGE.run(ExportSettings(**SMALL, formats=("glb", "vrm", "stl"), parts=parts), ExportInputs(inputs.mesh, rig), context_in(tmp_path / parts))
+        made.validate()
+        for suffix in ("glb", "vrm"):
+            assert [p.name for p in read_glb(made.folder / f"mika.{suffix}").parts] == expected
+        size = (made.folder / "mika.stl").stat().st_size
+        assert (size - 84) // 50 == len(inputs.mesh.t_pos_idx) + 2 * 2  # the plate and the hands, and no body within the body

@@ -43,8 +43,13 @@ def baked(v_pos: np.ndarray, t_pos_idx: np.ndarray, v_rgb: np.ndarray, size: int
     scale = max(atlas.width, atlas.height)
     v_tex = (uv.astype(np.float64) * [atlas.width, atlas.height] / scale).astype(np.float32)
     t_tex_idx = index.astype(np.int32)
+    return v_tex, t_tex_idx, charted(v_tex, t_tex_idx, t_pos_idx, v_rgb, size)
+
+
+def charted(v_tex: np.ndarray, t_tex_idx: np.ndarray, t_pos_idx: np.ndarray, v_rgb: np.ndarray, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 texture for colours (V, 3) sRGB at vertices, on charts that there are; texels beside a chart are as its edge."""
     clip = np.concatenate([v_tex * 2.0 - 1.0, np.zeros((len(v_tex), 1)), np.ones((len(v_tex), 1))], 1)
     ids, bary, _ = rasterize(clip, t_tex_idx, size, size)
     picture = interpolate(v_rgb, t_pos_idx, ids, bary)
     row, column = ndimage.distance_transform_edt(ids < 0, return_distances=False, return_indices=True)
-    return v_tex, t_tex_idx, np.round(np.clip(picture[row, column], 0, 1) * 255).astype(np.uint8)
+    return np.round(np.clip(picture[row, column], 0, 1) * 255).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 from stages.artifacts.attachments import Attachment
 from stages.artifacts.body import BodyModel
 from stages.artifacts.normals import vertex_normals
+from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.rig.hands.colour import baked, skin_colour
 from stages.rig.hands.graft import Hand, grafted
@@ -18,7 +19,6 @@ from stages.rig.inpaint import strongest
 from stages.rig.transfer import Transfer
 from stages.rig.unpose import unpose
 
-NAME = "hands"
 SIDES = ("left", "right")
 
 
@@ -90,5 +90,5 @@ def _attachment(pieces: list[_Bound]) -> Attachment:
     v_pos, v_rgb = np.concatenate([p.v_pos_rest for p in pieces]), np.concatenate([p.hand.v_rgb for p in pieces])
     v_tex, t_tex_idx, kd = baked(v_pos, t_pos_idx, v_rgb)
     joints, weights, v_nrm = (np.concatenate([getattr(p, name) for p in pieces]) for name in ("joints", "weights", "v_nrm"))
-    return Attachment(NAME, v_pos.astype(np.float32), t_pos_idx, v_tex, t_tex_idx, kd, joints.astype(np.uint16), weights.astype(np.float32),
-                      v_nrm=v_nrm.astype(np.float32))
+    return Attachment(HANDS, v_pos.astype(np.float32), t_pos_idx, v_tex, t_tex_idx, kd, joints.astype(np.uint16), weights.astype(np.float32),
+                      double_sided=True, v_nrm=v_nrm.astype(np.float32))
