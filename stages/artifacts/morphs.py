@@ -40,6 +40,12 @@ def sparse(offset: np.ndarray, least_m: float = 1e-6) -> Morph:
     return Morph(index, offset[index].astype(np.float32))
 
 
+def kept(morph: Morph, vertices: np.ndarray) -> Morph:
+    """The displacement of those ``vertices`` (V,), which grow, alone, counted anew."""
+    inside = np.isin(morph.index, vertices)
+    return Morph(np.searchsorted(vertices, morph.index[inside]).astype(np.int32), morph.offset[inside])
+
+
 def ordered(names: Mapping[str, object] | set[str]) -> list[str]:
     """Names of morphs, each once: VRM's presets in their order, then the others by name."""
     return [name for name in PRESETS if name in names] + sorted(set(names) - set(PRESETS))

@@ -18,7 +18,7 @@ from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.parts import BENEATH, Parts
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
-from stages.export import blender, glb, obj, performance, stl, swing_preview, vrm
+from stages.export import blender, glb, levels, obj, performance, stl, swing_preview, vrm
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
@@ -47,8 +47,12 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     for name in settings.formats:
         files += _WRITERS[name](delivery)
         context.progress.advance()
+    further = levels.write(delivery)
+    files += [level["file"] for level in further]
     write_mp4(context.out / TURNTABLE, _turn(figure, settings, context), settings.turntable_frames / settings.turntable_s)
     listing = _listing(settings, figure, textures, [*files, TURNTABLE, CONTACT_SHEET])
+    if further:
+        listing["levels"] = further
     write_png(context.out / CONTACT_SHEET, contact_sheet_of(figure, settings.name, _subtitle(listing)))
     context.progress.advance()
     (context.out / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8")

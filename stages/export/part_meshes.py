@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stages.artifacts.glb import GlbLayer, GlbMaterial, GlbMesh
-from stages.artifacts.morphs import Morph
+from stages.artifacts.morphs import kept
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.parts import BODY, Parts
 from stages.artifacts.rig import Skinning
@@ -58,15 +58,9 @@ def _cut_out(name: str, surface: GlbMesh, triangles: np.ndarray) -> PartMesh:
     mesh = GlbMesh(
         surface.v_pos[vertices], t_pos_idx.reshape(-1, 3).astype(np.int32), surface.v_nrm[vertices], surface.v_tex[corners],
         t_tex_idx.reshape(-1, 3).astype(np.int32), None if surface.v_tng is None else surface.v_tng[corners],
-        {key: _kept(morph, vertices) for key, morph in surface.morphs.items() if np.isin(morph.index, vertices).any()},
+        {key: kept(morph, vertices) for key, morph in surface.morphs.items() if np.isin(morph.index, vertices).any()},
     )
     return PartMesh(name, mesh, vertices)
-
-
-def _kept(morph: Morph, vertices: np.ndarray) -> Morph:
-    """The displacement of ``vertices`` (V,), which grow, counted anew."""
-    inside = np.isin(morph.index, vertices)
-    return Morph(np.searchsorted(vertices, morph.index[inside]).astype(np.int32), morph.offset[inside])
 
 
 def combined(meshes: Sequence[PartMesh], material: GlbMaterial, skinning: Skinning | None, own_materials: bool) -> MainMeshes:
