@@ -5,13 +5,15 @@
 Held-out characters, 24 views of the body and 8 of the head as the conditions stage frames them. The pictures are labelled twice: by the
 truth, which leaves only what voting loses, and by GroundingDINO and SAM, asked for the words that name what is there. ``right``: share of
 the surface's area with the true part; ``votes``: the same before shares are spread. ``border_mm``: mean distance between found borders and the
-nearest true one, both ways, 95th percentile beside it.
+nearest true one, both ways, 95th percentile beside it. With ``--holes`` each character is also rigged and exported with its parts as found, and what is
+seen where any one of them is hidden is counted (``scripts.bench.holes``); so it is for every ``--glb``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,6 +23,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from pipeline.checkpoint import Checkpoint
+from pipeline.stage import StageContext
+from scripts.bench.field import Watch
+from scripts.bench.holes import holes
 from scripts.bench.machine import described, report
 from scripts.bench.rig import closed_surface
 from scripts.generator import HELD_OUT, build_character
@@ -31,22 +37,31 @@ from scripts.train.batches import FACE_PARTS
 from scripts.train.things import things_in, words_for
 from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera
+from stages.artifacts.conditions import ConditionSet, write_body
 from stages.artifacts.framing import body_ring, head_ring
 from stages.artifacts.labels import write_labels
+from stages.artifacts.mesh import MeshAsset, TexturedMesh
 from stages.artifacts.normals import vertex_normals
+from stages.artifacts.parts import Parts
 from stages.artifacts.views import MaskedViews, write_view_set
 from stages.conditions.body import POSES, load_base_body
 from stages.conditions.software import draw
+from stages.export import STAGE as EXPORT
+from stages.export import ExportInputs
 from stages.masks.parts import composed
 from stages.mesh.labels import labelled, neighbours
 from stages.mesh.observed import observe
 from stages.mesh.repair import face_areas
 from stages.mesh.votes import votes
+from stages.rig import STAGE as RIG
+from stages.rig import RigInputs
 from stages.rig.closest import closest_points
+from stages.rig.hands.colour import baked
 
 WIDTH, HEIGHT = 288, 384
 THRESHOLD = 0.3
 CELL_M = 0.011
+TEXTURE_PX = 1024
 OUTSIDE_M = 0.01  # before the closed skin, where the nearest of several layers is the outer one
 Labeller = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
 
@@ -117,7 +132,31 @@ def scores(found: np.ndarray, truth: np.ndarray, v_pos: np.ndarray, faces: np.nd
     return {"right": float(area[found == truth].sum() / area.sum()), "border_mm": float(apart.mean()), "border_p95_mm": float(np.percentile(apart, 95))}
 
 
-def measure(attributes: Attributes, model: Any) -> tuple[dict[str, dict[str, float]], dict[str, tuple[float, float]]]:
+def exported_holes(surface: tuple[np.ndarray, ...], parts: Parts, rest: BodyModel, folder: Path) -> dict[str, dict[str, float]]:
+    """Rig and export a closed skin ``(v_pos, faces, v_rgb)`` in A-pose with its parts; what is seen of holes in the GLB."""
+    v_pos, faces, v_rgb = surface
+    v_tex, t_tex_idx, kd = baked(v_pos, faces, v_rgb, TEXTURE_PX)
+    flat = np.broadcast_to(np.float32([0.5, 0.5, 1.0]), (4, 4, 3))
+    tangents = np.tile(np.float32([1, 0, 0, 1]), (len(v_tex), 1))
+    normals = vertex_normals(v_pos, faces).astype(np.float32)
+    mesh = TexturedMesh(v_pos.astype(np.float32), normals, tangents, v_tex, faces.astype(np.int32), t_tex_idx, kd.astype(np.float32) / 255, flat, flat)
+    asset = MeshAsset.write(folder / "mesh", mesh, {}, parts)
+    (folder / "conditions").mkdir()
+    (folder / "conditions" / "transforms.json").write_text('{"frames": []}')
+    write_body(folder / "conditions", rest, rest.skeleton.joint_transforms(POSES["a_pose"]))
+    rig = RIG.run(RIG.settings(chains="none", preview_px=64), RigInputs(asset, ConditionSet.open(folder / "conditions")), _context(folder / "rig"))
+    settings = EXPORT.settings(parts="separate", turntable_frames=8, turntable_px=64, viewer_px=0)
+    made = EXPORT.run(settings, ExportInputs(asset, rig), _context(folder / "export"))
+    return holes(made.files[0])
+
+
+def _context(folder: Path) -> StageContext:
+    (folder / "out").mkdir(parents=True)
+    (folder / "work").mkdir()
+    return StageContext(folder / "out", folder / "work", logging.getLogger("bench"), Watch(), {}, checkpoint=Checkpoint(folder / "work"))
+
+
+def measure(attributes: Attributes, model: Any, with_holes: bool) -> tuple[dict[str, dict[str, float]], dict[str, tuple[float, float]]]:
     """Figures of one character for both ways of labelling; area right and area for each thing, as GroundingDINO and SAM find it."""
     body = load_base_body()
     character, posed = build_character(attributes, body).posed(POSES["a_pose"]), body.posed(POSES["a_pose"])
@@ -136,6 +175,10 @@ def measure(attributes: Attributes, model: Any) -> tuple[dict[str, dict[str, flo
         figures[way]["votes"] = float(area[raw == truth].sum() / area.sum())
         by_thing = {thing: (float(area[(truth == k) & (parts.t_part == k)].sum()), float(area[truth == k].sum()))
                     for k, thing in enumerate(("body", *words))}
+    if with_holes:
+        with tempfile.TemporaryDirectory() as folder:
+            seen = exported_holes((v_pos, faces, v_rgb), parts, body, Path(folder))
+        figures["holes"] = {"holes_px": sum(f["holes_px"] for f in seen.values()), "backs_share": max(f["backs_share"] for f in seen.values())}
     return figures, by_thing
 
 
@@ -146,19 +189,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="a folder with grounding_dino/ and sam/")
     parser.add_argument("--characters", type=int, default=6)
+    parser.add_argument("--holes", action="store_true")
+    parser.add_argument("--glb", type=Path, nargs="*", default=[], help="exported figures with a mesh for each part")
     parser.add_argument("--json", type=Path)
     o = parser.parse_args()
     machine, model = described(), load(o.models / "grounding_dino", o.models / "sam", "cpu")
     rows, things = [], defaultdict(list)
     for attributes in HELD_OUT[:: max(1, len(HELD_OUT) // o.characters)][: o.characters]:
-        figures, by_thing = measure(attributes, model)
+        figures, by_thing = measure(attributes, model, o.holes)
         print(json.dumps(figures), flush=True)
         rows.append(figures)
         for thing, areas in by_thing.items():
             things[thing].append(areas)
     mean = {way: {key: round(float(np.mean([row[way][key] for row in rows])), 4) for key in rows[0][way]} for way in rows[0]}
     recall = {thing: round(sum(a for a, _ in its) / max(sum(b for _, b in its), 1e-12), 4) for thing, its in sorted(things.items())}
-    report({"machine": machine, "characters": len(rows), **mean, "found_area_of": recall}, o.json)
+    report({"machine": machine, "characters": len(rows), **mean, "found_area_of": recall,
+            "holes_of_files": {path.name: holes(path) for path in o.glb}}, o.json)
 
 
 if __name__ == "__main__":

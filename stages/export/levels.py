@@ -6,6 +6,7 @@ keeps more than its share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from stages.artifacts.collapse import thinned
 from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.morphs import kept
 from stages.artifacts.normals import vertex_normals
+from stages.artifacts.parts import BENEATH
 from stages.export import glb
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
@@ -23,6 +25,8 @@ from stages.rendering.viewpoint import looking_at
 
 HEAD = ("head", "jaw", "neck", "leftEye", "rightEye")
 HEAD_IMPORTANCE = 8.0  # of an error on the head beside one elsewhere
+SINK_M = 0.012
+SLENDER = tuple(side + bone for side in ("left", "right") for bone in ("Hand", "Thumb", "Index", "Middle", "Ring", "Little"))
 TOP_SHARE = 1 / 7  # of the height that is the head, where there is no skeleton
 SHEET, TILE_PX = "levels.png", 300
 
@@ -57,16 +61,24 @@ def level_of(figure: Figure, share: float) -> Figure:
     less = replace(mesh, v_pos=mesh.v_pos[used], v_nrm=mesh.v_nrm[used], t_pos_idx=t_pos_idx.reshape(-1, 3).astype(np.int32), t_tex_idx=t_tex_idx)
     morphs = {name: kept(morph, used) for name, morph in figure.morphs.items()}
     return replace(figure, mesh=less, skinning=skinning, parts=parts, morphs=morphs, hidden=None,
-                   attachments=tuple(a if a.morphs else thinned_attachment(a, share) for a in figure.attachments))
+                   attachments=tuple(a if a.morphs else thinned_attachment(a, share, figure.skinning.skeleton.names) for a in figure.attachments))
 
 
-def thinned_attachment(a: Attachment, share: float) -> Attachment:
-    """A further surface with about ``share`` of its triangles; its border, where it is joined to another, stays."""
+def thinned_attachment(a: Attachment, share: float, joint_names: Sequence[str]) -> Attachment:
+    """A further surface with about ``share`` of its triangles; its border, where it is joined to another, stays. The body beneath lies deeper."""
     v_nrm = vertex_normals(a.v_pos_rest, a.t_pos_idx).astype(np.float32) if a.v_nrm is None else a.v_nrm
     faces, t_tex_idx, _ = thinned(a.v_pos_rest, a.t_pos_idx, a.v_tex, a.t_tex_idx, round(share * len(a.t_pos_idx)))
     used, t_pos_idx = np.unique(faces, return_inverse=True)
-    return replace(a, v_pos_rest=a.v_pos_rest[used], v_nrm=v_nrm[used], joints=a.joints[used], weights=a.weights[used],
+    v_pos = a.v_pos_rest if a.name != BENEATH else sunk(a, v_nrm, SINK_M * (1 - share), joint_names)
+    return replace(a, v_pos_rest=v_pos[used], v_nrm=v_nrm[used], joints=a.joints[used], weights=a.weights[used],
                    t_pos_idx=t_pos_idx.reshape(-1, 3).astype(np.int32), t_tex_idx=t_tex_idx)
+
+
+def sunk(a: Attachment, v_nrm: np.ndarray, depth_m: float, joint_names: Sequence[str]) -> np.ndarray:
+    """(V, 3) positions ``depth_m`` deeper, so that coarse triangles over them do not cut into them; hands, too thin for that, stay."""
+    slender = [j for j, name in enumerate(joint_names) if name.startswith(SLENDER)]
+    stays = np.where(np.isin(a.joints, slender), a.weights, 0).sum(-1, keepdims=True)
+    return (a.v_pos_rest - depth_m * (1 - stays) * v_nrm).astype(np.float32)
 
 
 def _importance(figure: Figure, v_pos: np.ndarray) -> np.ndarray:

@@ -9,12 +9,16 @@ import pytest
 from pydantic import ValidationError
 from scipy.spatial import cKDTree
 
+from stages.artifacts.attachments import Attachment
 from stages.artifacts.collapse import thinned
 from stages.artifacts.glb_reader import GlbPart, read_glb
+from stages.artifacts.normals import vertex_normals
 from stages.export import STAGE, ExportInputs
+from stages.export.levels import sunk
 from stages.export.settings import ExportSettings
 from stages.rig.hands.colour import baked
 from stages.rig.hands.loops import border_loops
+from stages.rig.inpaint import strongest
 from tests.export.gltf_rules import check_rules
 from tests.export.test_parts import dressed_inputs
 from tests.rig.figures import body
@@ -106,3 +110,14 @@ def test_the_stage_writes_and_lists_levels(inputs: ExportInputs, tmp_path: Path)
 def test_levels_fall(levels: tuple[float, ...]) -> None:
     with pytest.raises(ValidationError, match=r"levels are shares of the triangles, each in \(0, 1\] and less than the one before"):
         ExportSettings(levels=levels)
+
+
+def test_the_body_beneath_lies_deeper_under_coarser_triangles_but_for_its_hands() -> None:
+    b = body()
+    joints, weights = strongest(b.weights)
+    triangles = b.t_pos_idx.astype(np.int32)
+    under = Attachment("beneath", b.v_pos.astype(np.float32), triangles, np.zeros((1, 2), np.float32), 0 * triangles, np.zeros((4, 4, 3), np.uint8), joints, weights)
+    normals = vertex_normals(b.v_pos, triangles)
+    moved = ((under.v_pos_rest - sunk(under, normals, 0.01, b.skeleton.names)) * normals).sum(-1)
+    on_hand = b.weights[:, [b.skeleton.index("leftHand"), b.skeleton.index("rightHand")]].sum(1)
+    np.testing.assert_allclose(moved, 0.01 * (1 - on_hand), atol=1e-3)
