@@ -123,12 +123,15 @@ def write_glb(
     animations: Sequence[GlbAnimation] = (),
     name: str = "character",
     layers: Sequence[GlbLayer] = (),
+    mesh_name: str | None = None,
 ) -> None:
-    """Write one mesh, in rest pose, to ``path``; skinned if ``skeleton``, ``joints`` and ``weights`` (V, 4) are all given, and then with ``layers``.
+    """Write one mesh, in rest pose, to ``path``, and ``layers``; skinned if ``skeleton``, ``joints`` and ``weights`` (V, 4) are all given.
+
+    ``name`` is the scene's and the skeleton's, and the mesh's unless ``mesh_name`` gives it another.
 
     Raises ValueError if an index, a shape or a number is not usable, naming it.
     """
-    document = glb_document(mesh, material, skeleton, joints, weights, name, layers=layers)
+    document = glb_document(mesh, material, skeleton, joints, weights, name, layers=layers, mesh_name=mesh_name)
     for animation in animations if skeleton is not None else ():
         document.add("animations", _animation(document, animation, skeleton))
     Path(path).write_bytes(document.to_bytes())
@@ -137,6 +140,7 @@ def write_glb(
 def glb_document(
     mesh: GlbMesh | TexturedMesh, material: GlbMaterial | None = None, skeleton: Skeleton | None = None, joints: np.ndarray | None = None,
     weights: np.ndarray | None = None, name: str = "character", tangents: bool = True, layers: Sequence[GlbLayer] = (),
+    mesh_name: str | None = None,
 ) -> GlbDocument:
     """What ``write_glb`` writes, for those who add to it: the mesh is node 0, the material is material 0, those of ``layers`` follow in their order, each once.
 
@@ -150,10 +154,10 @@ def glb_document(
     writer = _PrimitiveWriter(document, 0 if skeleton is None else len(skeleton.names), tangents)
     parts = [layer for layer in layers if not layer.own_mesh]
     names = ordered(set(_morphs(mesh)).union(*(layer.mesh.morphs for layer in parts)))
-    first = {"name": name, "primitives": [writer.primitive(mesh, material or GlbMaterial(), joints, weights, names)]}
+    first = {"name": mesh_name or name, "primitives": [writer.primitive(mesh, material or GlbMaterial(), joints, weights, names)]}
     document.add("meshes", first)
     _name_targets(first, names)
-    document.add("nodes", {"name": name, "mesh": 0})
+    document.add("nodes", {"name": mesh_name or name, "mesh": 0})
     roots = [0]
     if skeleton is not None:
         document.json["nodes"][0]["skin"] = 0

@@ -36,12 +36,12 @@ def write_figure(delivery: Delivery, path: Path, material: GlbMaterial | None = 
     material = material or GlbMaterial(settings.name, textures.kd, textures.ks, textures.normal, double_sided=both)
     if skinning is None:
         main = main_meshes(delivery, as_reconstructed(mesh), material, None)
-        write_glb(path, main.mesh, main.material, name=main.name, layers=main.layers)
+        write_glb(path, main.mesh, main.material, name=settings.name, layers=main.layers, mesh_name=main.name)
         return
     named = delivery.named(skinning.skeleton)
     main = main_meshes(delivery, surface_at_rest(figure, skinning), material, skinning)
     layers = [*main.layers, *layers_of(figure.attachments, settings.name, apart(figure))]
-    write_glb(path, main.mesh, main.material, named, main.joints, main.weights, animations(figure, named), main.name, layers)
+    write_glb(path, main.mesh, main.material, named, main.joints, main.weights, animations(figure, named), settings.name, layers, main.name)
 
 
 def main_meshes(delivery: Delivery, surface: GlbMesh, material: GlbMaterial, skinning: Skinning | None) -> MainMeshes:

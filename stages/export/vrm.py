@@ -74,7 +74,7 @@ def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> Gl
     main = main_meshes(delivery, surface, material, skinning)
     layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure))
     named = delivery.named(skinning.skeleton)
-    return glb_document(main.mesh, main.material, named, main.joints, main.weights, main.name, tangents=False, layers=layers)
+    return glb_document(main.mesh, main.material, named, main.joints, main.weights, settings.name, tangents=False, layers=layers, mesh_name=main.name)
 
 
 def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, joints: list[int]) -> dict[str, dict[str, Any]]:

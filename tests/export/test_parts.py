@@ -45,6 +45,9 @@ def test_parts_are_meshes_that_together_are_the_joined_one(inputs: ExportInputs,
         for suffix in ("glb", "vrm"):
             check_rules(out.folder / f"mika.{suffix}")
     apart, whole = read_glb(made["auto"].folder / "mika.glb"), read_glb(made["joined"].folder / "mika.glb")
+    for suffix in ("glb", "vrm"):
+        raw = check_rules(made["auto"].folder / f"mika.{suffix}").json
+        assert raw["skins"][0]["name"] == raw["scenes"][0]["name"] == "mika" and raw["nodes"][0]["name"] == "body"
     own = [p for p in apart.parts if p.name not in ("plate", "hat")]
     assert made["auto"].listing["parts"] == ["body", "hair", "skirt"] and "parts" not in made["joined"].listing
     assert [p.name for p in apart.parts] == ["body", "body", "hair", "skirt", "hat"]  # the plate is a primitive of the first mesh
