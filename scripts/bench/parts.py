@@ -56,12 +56,10 @@ from stages.mesh.votes import votes
 from stages.rig import STAGE as RIG
 from stages.rig import RigInputs
 from stages.rig.closest import closest_points
-from stages.rig.hands.colour import baked
 
 WIDTH, HEIGHT = 288, 384
 THRESHOLD = 0.3
 CELL_M = 0.011
-TEXTURE_PX = 1024
 OUTSIDE_M = 0.01  # before the closed skin, where the nearest of several layers is the outer one
 Labeller = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
 
@@ -133,13 +131,13 @@ def scores(found: np.ndarray, truth: np.ndarray, v_pos: np.ndarray, faces: np.nd
 
 
 def exported_holes(surface: tuple[np.ndarray, ...], parts: Parts, rest: BodyModel, folder: Path) -> dict[str, dict[str, float]]:
-    """Rig and export a closed skin ``(v_pos, faces, v_rgb)`` in A-pose with its parts; what is seen of holes in the GLB."""
-    v_pos, faces, v_rgb = surface
-    v_tex, t_tex_idx, kd = baked(v_pos, faces, v_rgb, TEXTURE_PX)
+    """Rig and export a closed skin ``(v_pos, faces)`` in A-pose with its parts; what is seen of holes in the GLB."""
+    v_pos, faces = surface
+    v_tex = ((v_pos - v_pos.min(0)) / np.ptp(v_pos, axis=0).max())[:, [0, 2]].astype(np.float32)  # colours are not looked at
     flat = np.broadcast_to(np.float32([0.5, 0.5, 1.0]), (4, 4, 3))
     tangents = np.tile(np.float32([1, 0, 0, 1]), (len(v_tex), 1))
     normals = vertex_normals(v_pos, faces).astype(np.float32)
-    mesh = TexturedMesh(v_pos.astype(np.float32), normals, tangents, v_tex, faces.astype(np.int32), t_tex_idx, kd.astype(np.float32) / 255, flat, flat)
+    mesh = TexturedMesh(v_pos.astype(np.float32), normals, tangents, v_tex, faces.astype(np.int32), faces.astype(np.int32), flat, flat, flat)
     asset = MeshAsset.write(folder / "mesh", mesh, {}, parts)
     (folder / "conditions").mkdir()
     (folder / "conditions" / "transforms.json").write_text('{"frames": []}')
@@ -177,7 +175,7 @@ def measure(attributes: Attributes, model: Any, with_holes: bool) -> tuple[dict[
                     for k, thing in enumerate(("body", *words))}
     if with_holes:
         with tempfile.TemporaryDirectory() as folder:
-            seen = exported_holes((v_pos, faces, v_rgb), parts, body, Path(folder))
+            seen = exported_holes((v_pos, faces), parts, body, Path(folder))
         figures["holes"] = {"holes_px": sum(f["holes_px"] for f in seen.values()), "backs_share": max(f["backs_share"] for f in seen.values())}
     return figures, by_thing
 

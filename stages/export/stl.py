@@ -1,6 +1,6 @@
 """Binary STL for printing: the bare surface in millimetres, +Z up, as slicers expect. No colours, no skeleton.
 
-The main surface is written whole: what attachments stand for as it was reconstructed, closed, and not the attachments.
+The main surface is written whole: what attachments stand for as it was reconstructed, closed, and not the attachments; but hands, which close it as well.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from stages.artifacts.glb import GlbMaterial, glb_document, z_up_to_y_up
 from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.humanoid import humanoid_map, humanoid_problems
 from stages.artifacts.images import encode_png
+from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
 from stages.export.expressions import expressions
@@ -37,8 +38,9 @@ def write(delivery: Delivery) -> list[str]:
     skinning = in_t_pose(own_pose)
     into_t_pose = t_pose_transforms(own_pose)
     document = _body(delivery, skinning, into_t_pose)
-    for index, material in enumerate(document.json["materials"]):
-        make_toon(document, material, delivery.settings.mtoon, outlined=index == 0)  # what lies folded up in a face would show its outline
+    folded = {f"{delivery.settings.name}_{a.name}" for a in delivery.figure.attachments if a.name != HANDS}  # its outline would show
+    for material in document.json["materials"]:
+        make_toon(document, material, delivery.settings.mtoon, outlined=material["name"] not in folded)
     joints = document.json["skins"][0]["joints"]
     for name, content in _extensions(delivery, document, skinning, joints).items():
         document.extend(document.json, name, content)

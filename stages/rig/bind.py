@@ -12,6 +12,7 @@ from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
 from stages.artifacts.rig import Rig, Skinning
+from stages.rendering.joined import Joined
 from stages.rig.beneath import body_beneath
 from stages.rig.chain_weights import following, with_chains
 from stages.rig.chains import lay_strands
@@ -101,22 +102,22 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     clips = clips_of(settings, skinning.skeleton, context)
     colliders = fit_colliders(rest) if chains else ()
     own_hands = () if hands.attachment is None else (hands.attachment,)
-    attachments = (*face.attachments, *own_hands)
+    attachments, hidden = (*face.attachments, *own_hands), either(face.hidden, hands.hidden)
+    shown = Joined(mesh.mesh, skinning, attachments, face.morphs, hidden)
     if settings.beneath == "auto" and mesh.parts is not None:
         seen = mesh.t_pos_idx if hands.hidden is None else mesh.t_pos_idx[~hands.hidden]
         skin = skin_colour(mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer.hair, posed)
         attachments += (body_beneath(skinning, mesh.v_pos, seen, transfer, own_hands, skin, posed, rest2posed),)
-    hidden = either(face.hidden, hands.hidden)
     rig = Rig.write(context.out, skinning, metrics, clips, colliders, attachments, face.morphs, hidden)
     context.progress.advance()
-    write_preview(context.out / "preview", mesh, skinning, transfer.confidence, settings.preview_px)
+    write_preview(context.out / "preview", shown, skinning, transfer.confidence, settings.preview_px)
     if face.attachments:
         write_expressions(context.out / "preview", mesh.mesh, skinning, rest, face, settings.preview_px // 2)
     if hands.sides:
         write_hands(context.out / "preview", mesh.mesh, skinning, hands)
     context.progress.advance()
     if clips and settings.clip_preview_s:
-        write_clip_video(context.out / "preview", mesh.mesh, skinning, clips[0], settings.clip_preview_s, settings.preview_px)
+        write_clip_video(context.out / "preview", shown, skinning, clips[0], settings.clip_preview_s, settings.preview_px)
     context.progress.advance()
     return rig
 
