@@ -37,11 +37,12 @@ def printed(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
     """Positions (V, 3) and triangles (F, 3) of the whole main surface, as if its face were not cut, with the hands that stand for its mittens."""
     own, triangles = len(figure.mesh.v_pos), figure.mesh.t_pos_idx
     hands = next((a for a in figure.attachments if a.name == HANDS), None)
-    if hands is None or figure.hidden is None or figure.skinning is None:
+    if hands is None or figure.skinning is None:
         return figure.v_pos[:own], triangles
+    hidden = np.zeros(len(triangles), bool) if figure.hidden is None else figure.hidden
     arms = [j for j, name in enumerate(figure.skinning.skeleton.names) if name.startswith(ARMS)]
     on_arm = np.where(np.isin(figure.skinning.joints, arms), figure.skinning.weights, 0).sum(-1) > 0.5
-    kept = ~(figure.hidden & on_arm[triangles].any(1))
+    kept = ~(hidden & on_arm[triangles].any(1))
     return np.concatenate([figure.v_pos[:own], hands.v_pos_rest]), np.concatenate([triangles[kept], hands.t_pos_idx + own])
 
 

@@ -120,4 +120,4 @@ def test_the_body_beneath_and_hands_are_meshes_beside_parts_and_the_first_is_lef
         for suffix in ("glb", "vrm"):
             assert [p.name for p in read_glb(made.folder / f"mika.{suffix}").parts] == expected
         size = (made.folder / "mika.stl").stat().st_size
-        assert (size - 84) // 50 == len(inputs.mesh.t_pos_idx) + 2 * 2  # the plate and the hands, and no body within the body
+        assert (size - 84) // 50 == len(inputs.mesh.t_pos_idx) + 2  # the hands, no plate, and no body within the body
