@@ -32,7 +32,7 @@ from scripts.bench.rig import closed_surface
 from scripts.generator import HELD_OUT, build_character
 from scripts.generator.assemble import PARTS, Character
 from scripts.generator.attributes import Attributes
-from scripts.generator.draw import render_all
+from scripts.generator.draw import Picture, render_all
 from scripts.train.batches import FACE_PARTS
 from scripts.train.things import things_in, words_for
 from stages.artifacts.body import BodyModel
@@ -70,17 +70,24 @@ def words_of(attributes: Attributes) -> dict[str, str]:
     return {thing: words[-1] for thing, words in named.items() if words and words[-1] != "bare legs"}
 
 
-def write_labelled(folder: Path, character: Character, body: BodyModel, cameras: list[Camera], words: dict[str, str], label: Labeller) -> MaskedViews:
-    """Pictures of the character, cut out and labelled."""
-    normals, pictures = vertex_normals(body.v_pos, body.t_pos_idx), []
+def drawn(character: Character, body: BodyModel, cameras: list[Camera]) -> list[tuple[Camera, Picture, dict[str, np.ndarray]]]:
+    """What each camera sees of the character, and its things."""
+    normals, views = vertex_normals(body.v_pos, body.t_pos_idx), []
     for camera in cameras:
         shown, bare = render_all(character, camera), draw(body, normals, camera)
-        things = things_in((shown.part + 1).astype(np.uint8), (bare.part + 1).astype(np.uint8))
+        views.append((camera, shown, things_in((shown.part + 1).astype(np.uint8), (bare.part + 1).astype(np.uint8))))
+    return views
+
+
+def write_labelled(folder: Path, views: list[tuple[Camera, Picture, dict[str, np.ndarray]]], words: dict[str, str], label: Labeller) -> MaskedViews:
+    """Pictures of a character, cut out and labelled."""
+    pictures = []
+    for camera, shown, things in views:
         a = shown.alpha[..., None]
         straight = np.where(a > 0, (shown.rgb - (1 - a)) / np.maximum(a, 1e-3), 0).clip(0, 1)
         pictures.append((camera, np.concatenate([straight, a], -1)))
         write_labels(folder / "labels" / f"{camera.name}.png", label(shown.rgb, things) * (shown.alpha > 0.5), len(words))
-    write_view_set(folder, pictures, [{"ring": c.name.split("_")[0]} for c in cameras])
+    write_view_set(folder, pictures, [{"ring": camera.name.split("_")[0]} for camera, _ in pictures])
     (folder / "masks.json").write_text(json.dumps({"parts": list(words.values())}))
     return MaskedViews.open(folder)
 
@@ -162,10 +169,10 @@ def measure(attributes: Attributes, model: Any, with_holes: bool) -> tuple[dict[
     v_pos, faces, _, _, v_rgb = closed_surface(character, CELL_M)
     truth, area = true_parts((v_pos, faces), character, posed, words), face_areas(v_pos, faces)
     cameras = [*body_ring(posed, 24, WIDTH, HEIGHT), *head_ring(posed, 8, WIDTH, HEIGHT)]
-    figures, by_thing = {}, {}
+    seen, figures, by_thing = drawn(character, posed, cameras), {}, {}
     for way, label in (("true_labels", true_labels(words)), ("found_labels", found_labels(model, words))):
         with tempfile.TemporaryDirectory() as folder:
-            views = write_labelled(Path(folder), character, posed, cameras, words, label)
+            views = write_labelled(Path(folder), seen, words, label)
             observed = observe(views)
             parts = labelled(v_pos, faces, v_rgb[faces].mean(1), observed, views)
             raw = votes(v_pos, faces, observed, views).argmax(1)
@@ -175,8 +182,8 @@ def measure(attributes: Attributes, model: Any, with_holes: bool) -> tuple[dict[
                     for k, thing in enumerate(("body", *words))}
     if with_holes:
         with tempfile.TemporaryDirectory() as folder:
-            seen = exported_holes((v_pos, faces), parts, body, Path(folder))
-        figures["holes"] = {"holes_px": sum(f["holes_px"] for f in seen.values()), "backs_share": max(f["backs_share"] for f in seen.values())}
+            found = exported_holes((v_pos, faces), parts, body, Path(folder)).values()
+        figures["holes"] = {"holes_px": sum(f["holes_px"] for f in found), "largest_backs_share": max(f["backs_share"] for f in found)}
     return figures, by_thing
 
 
