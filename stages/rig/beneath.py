@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from stages.artifacts.attachments import Attachment
 from stages.artifacts.body import BodyModel
@@ -23,6 +24,7 @@ from stages.rig.transfer import Transfer
 from stages.rig.unpose import unpose
 
 MARGIN_M = 0.004  # under the surface
+AROUND_M = 0.015
 ROUNDS, SMOOTHINGS = 6, 4  # of drawing in, and of evening out in each
 WITH_CLOTH_M = (0.015, 0.05)  # distance up to which it moves as the cloth over it, and from which as the body
 SHADE = 0.08
@@ -31,9 +33,10 @@ SHARE, LEAST_TRIANGLES = 4, 2000  # of the triangles of what lies over it, that 
 
 def body_beneath(
     skinning: Skinning, v_pos: np.ndarray, t_pos_idx: np.ndarray, transfer: Transfer, further: tuple[Attachment, ...], skin: np.ndarray,
-    posed: BodyModel, rest2posed: np.ndarray,
+    posed: BodyModel, rest2posed: np.ndarray, inner: tuple[Attachment, ...] = (),
 ) -> Attachment:
-    """Beneath what is seen of the surface ``v_pos`` (V, 3), ``t_pos_idx`` (F, 3) posed, and ``further`` surfaces; ``skin`` (3,) sRGB."""
+    """Beneath what is seen of the surface ``v_pos`` (V, 3), ``t_pos_idx`` (F, 3) posed, and ``further`` surfaces, and behind those that reach into
+    the head (``inner``: a mouth); ``skin`` (3,) sRGB."""
     around, triangles = [v_pos.astype(np.float64)], [t_pos_idx.astype(np.int64)]
     for a in further:
         triangles.append(a.t_pos_idx.astype(np.int64) + sum(map(len, around)))
@@ -41,6 +44,8 @@ def body_beneath(
     v_around, t_around = np.concatenate(around), np.concatenate(triangles)
     start, faces = decimated(*outer_piece(posed), max(LEAST_TRIANGLES, len(t_pos_idx) // SHARE))
     v_body = drawn_in(start.astype(np.float64), faces, v_around, t_around)
+    reaching = [skin_sparse(a.v_pos_rest, a.joints, a.weights, rest2posed) for a in inner]
+    v_body = behind(v_body, np.concatenate(reaching)) if reaching else v_body
     over, own = closest_points(v_body, v_around, t_around), closest_points(start, posed.v_pos, posed.t_pos_idx)
     dense = moving(own.interpolate(posed.weights, posed.t_pos_idx), over, t_around, len(t_pos_idx), transfer)
     joints, weights = strongest(dense)
@@ -77,6 +82,17 @@ def drawn_in(v_body: np.ndarray, faces: np.ndarray, v_around: np.ndarray, t_arou
             offset = np.where((shallow > 0)[:, None], offset, 0.5 * offset + 0.5 * (mean @ offset))
         moved = v_body + offset
     return moved
+
+
+def behind(v_body: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(V, 3) with what lies before ``points`` (N, 3) of a face that looks to -Y, within ``AROUND_M`` of them beside and above, moved back behind all of these."""
+    tree, out = cKDTree(points[:, [0, 2]]), v_body.copy()
+    front = v_body[:, 1] < points[:, 1].max() + MARGIN_M
+    for i in np.flatnonzero(front):
+        near = tree.query_ball_point(v_body[i, [0, 2]], AROUND_M)
+        if near:
+            out[i, 1] = max(out[i, 1], points[near, 1].max() + MARGIN_M)
+    return out
 
 
 def moving(own: np.ndarray, over: Closest, t_around: np.ndarray, main_count: int, transfer: Transfer) -> np.ndarray:

@@ -107,7 +107,7 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     if settings.beneath == "auto" and mesh.parts is not None:
         seen = mesh.t_pos_idx if hands.hidden is None else mesh.t_pos_idx[~hands.hidden]
         skin = skin_colour(mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer.hair, posed)
-        attachments += (body_beneath(skinning, mesh.v_pos, seen, transfer, own_hands, skin, posed, rest2posed),)
+        attachments += (body_beneath(skinning, mesh.v_pos, seen, transfer, own_hands, skin, posed, rest2posed, face.attachments),)
     rig = Rig.write(context.out, skinning, metrics, clips, colliders, attachments, face.morphs, hidden)
     context.progress.advance()
     write_preview(context.out / "preview", shown, skinning, transfer.confidence, settings.preview_px)

@@ -13,7 +13,7 @@ from stages.artifacts.rig import Skinning, skin_sparse
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rendering.viewpoint import turntable
 from stages.rendering.zbuffer import rasterize
-from stages.rig.beneath import MARGIN_M, body_beneath, drawn_in
+from stages.rig.beneath import MARGIN_M, behind, body_beneath, drawn_in
 from stages.rig.bind import bind
 from stages.rig.closest import closest_points
 from stages.rig.hands.loops import border_loops
@@ -81,3 +81,11 @@ def test_thighs_move_with_the_skirt_over_them() -> None:
     covered = (under.v_pos_rest[:, 2] > 0.58) & (under.v_pos_rest[:, 2] < 0.72)
     shins = under.v_pos_rest[:, 2] < 0.35
     assert covered.any() and np.median(share[covered]) < 0.8 and np.median(np.where(np.isin(under.joints, thighs), 0, under.weights).sum(1)[shins]) > 0.95
+
+
+def test_it_keeps_behind_a_mouth_that_reaches_into_the_head() -> None:
+    mouth = np.array([[0.0, -0.05, 1.4], [0.005, -0.01, 1.4]])
+    sheet = np.array([[0.0, -0.1, 1.4], [0.01, -0.1, 1.41], [0.05, -0.1, 1.4], [0.0, 0.2, 1.4]])
+    moved = behind(sheet, mouth)
+    np.testing.assert_allclose(moved[:2, 1], -0.01 + MARGIN_M)
+    assert np.array_equal(moved[2:], sheet[2:]) and np.array_equal(moved[:, [0, 2]], sheet[:, [0, 2]])
