@@ -1,4 +1,4 @@
-"""The one writer of GLB files: a textured mesh, with its humanoid skeleton if it has one.
+"""The one writer of GLB files: a textured mesh, with its humanoid skeleton if it has one, and further surfaces on the same skeleton.
 
 glTF 2.0 is +Y up with the front on +Z; the world is +Z up and the character faces -Y. That turn is made here and nowhere else.
 Joint nodes carry translations only: at rest every rotation is the identity, so a pose is the same rotation in every program.
@@ -9,7 +9,7 @@ The bytes depend on the arguments alone. Specification: Khronos glTF 2.0, sectio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import numpy as np
 
 from stages.artifacts.body import Skeleton
 from stages.artifacts.glb_document import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, FLOAT, U8, U16, U32, GlbDocument
+from stages.artifacts.glb_targets import add_targets
 from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.morphs import Morph, ordered
 from stages.artifacts.motion import Clip
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.rotations import continuous
@@ -31,7 +33,7 @@ class GlbMesh:
 
     ``v_pos`` (V, 3) metres; ``t_pos_idx`` (F, 3), counter-clockwise from outside; ``v_nrm`` (V, 3), computed if None; ``v_tex``
     (T, 2) with v up and ``t_tex_idx`` (F, 3), or both None; ``v_tng`` (T, 4): tangent along +u and the sign of the bitangent
-    along +v, computed from ``v_tex`` if None. A ``stages.artifacts.mesh.TexturedMesh`` has the same fields.
+    along +v, computed from ``v_tex`` if None. A ``stages.artifacts.mesh.TexturedMesh`` has the same fields, but no ``morphs``.
     """
 
     v_pos: np.ndarray
@@ -40,6 +42,8 @@ class GlbMesh:
     v_tex: np.ndarray | None = None
     t_tex_idx: np.ndarray | None = None
     v_tng: np.ndarray | None = None
+    morphs: Mapping[str, Morph] = field(default_factory=dict)
+    plain: bool = False  # it will bear no normal map, so it needs no tangents
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,21 @@ class GlbMaterial:
     roughness: float = 1.0
     metallic: float = 0.0
     double_sided: bool = False
+
+
+@dataclass(frozen=True)
+class GlbLayer:
+    """A further surface on the skeleton of the first: a mesh of its own, or one more primitive of the first's, whose morph targets it shares.
+
+    ``joints`` and ``weights`` are None where the first has no skeleton.
+    """
+
+    name: str
+    mesh: GlbMesh
+    material: GlbMaterial
+    joints: np.ndarray | None
+    weights: np.ndarray | None
+    own_mesh: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,12 +122,16 @@ def write_glb(
     weights: np.ndarray | None = None,
     animations: Sequence[GlbAnimation] = (),
     name: str = "character",
+    layers: Sequence[GlbLayer] = (),
+    mesh_name: str | None = None,
 ) -> None:
-    """Write one mesh, in rest pose, to ``path``; skinned if ``skeleton``, ``joints`` and ``weights`` (V, 4) are all given.
+    """Write one mesh, in rest pose, to ``path``, and ``layers``; skinned if ``skeleton``, ``joints`` and ``weights`` (V, 4) are all given.
+
+    ``name`` is the scene's and the skeleton's, and the mesh's unless ``mesh_name`` gives it another.
 
     Raises ValueError if an index, a shape or a number is not usable, naming it.
     """
-    document = glb_document(mesh, material, skeleton, joints, weights, name)
+    document = glb_document(mesh, material, skeleton, joints, weights, name, layers=layers, mesh_name=mesh_name)
     for animation in animations if skeleton is not None else ():
         document.add("animations", _animation(document, animation, skeleton))
     Path(path).write_bytes(document.to_bytes())
@@ -116,32 +139,91 @@ def write_glb(
 
 def glb_document(
     mesh: GlbMesh | TexturedMesh, material: GlbMaterial | None = None, skeleton: Skeleton | None = None, joints: np.ndarray | None = None,
-    weights: np.ndarray | None = None, name: str = "character", tangents: bool = True,
+    weights: np.ndarray | None = None, name: str = "character", tangents: bool = True, layers: Sequence[GlbLayer] = (),
+    mesh_name: str | None = None,
 ) -> GlbDocument:
-    """What ``write_glb`` writes, for those who add to it: the mesh is node 0, the material is material 0. Raises ValueError as it does."""
-    check_mesh(mesh)
+    """What ``write_glb`` writes, for those who add to it: the mesh is node 0, the material is material 0, those of ``layers`` follow in their order, each once.
+
+    Raises ValueError as it does.
+    """
     if (skeleton is None) != (joints is None) or (skeleton is None) != (weights is None):
         raise ValueError("skeleton, joints and weights belong together: give all three, or none")
+    if any((layer.joints is None) != (skeleton is None) for layer in layers):
+        raise ValueError("layers hang on the skeleton of the first surface, or none does where there is no skeleton")
     document = GlbDocument({"asset": {"version": "2.0", "generator": GENERATOR}, "scene": 0})
-    index = document.add("materials", _material(document, material or GlbMaterial()))
-    attributes, triangles, source = _vertices(mesh)
-    if not tangents:
-        attributes.pop("TANGENT", None)
-    if skeleton is not None:
-        attributes |= _influences(joints[source], weights[source], len(skeleton.names))
-    primitive = {
-        "attributes": {key: _attribute(document, key, value) for key, value in attributes.items()},
-        "indices": document.accessor(triangles.reshape(-1).astype(np.uint32), U32, ELEMENT_ARRAY_BUFFER, bounds=True),
-        "material": index,
-    }
-    document.add("meshes", {"name": name, "primitives": [primitive]})
-    document.add("nodes", {"name": name, "mesh": 0})
+    writer = _PrimitiveWriter(document, 0 if skeleton is None else len(skeleton.names), tangents)
+    parts = [layer for layer in layers if not layer.own_mesh]
+    names = ordered(set(_morphs(mesh)).union(*(layer.mesh.morphs for layer in parts)))
+    first = {"name": mesh_name or name, "primitives": [writer.primitive(mesh, material or GlbMaterial(), joints, weights, names)]}
+    document.add("meshes", first)
+    _name_targets(first, names)
+    document.add("nodes", {"name": mesh_name or name, "mesh": 0})
     roots = [0]
     if skeleton is not None:
         document.json["nodes"][0]["skin"] = 0
         roots += _skin(document, skeleton, name)
+    for layer in layers:
+        if layer.own_mesh:
+            roots.append(_own_mesh(document, writer, layer))
+        else:
+            first["primitives"].append(writer.primitive(layer.mesh, layer.material, layer.joints, layer.weights, names))
     document.json["scenes"] = [{"name": name, "nodes": roots}]
     return document
+
+
+@dataclass(frozen=True)
+class _PrimitiveWriter:
+    """Puts surfaces into a document; ``joint_count`` 0 for those without a skeleton."""
+
+    document: GlbDocument
+    joint_count: int
+    tangents: bool
+    materials: dict[GlbMaterial, int] = field(default_factory=dict)
+
+    def primitive(
+        self, mesh: GlbMesh | TexturedMesh, material: GlbMaterial, joints: np.ndarray | None, weights: np.ndarray | None, names: Sequence[str]
+    ) -> dict[str, Any]:
+        """One primitive with its material and a morph target for each of ``names``. Raises ValueError if it cannot be written."""
+        check_mesh(mesh)
+        document, index = self.document, self._material(material)
+        attributes, triangles, source = _vertices(mesh)
+        if not self.tangents or (isinstance(mesh, GlbMesh) and mesh.plain):
+            attributes.pop("TANGENT", None)
+        if self.joint_count:
+            attributes |= _influences(joints[source], weights[source], self.joint_count)
+        out = {
+            "attributes": {key: _attribute(document, key, value) for key, value in attributes.items()},
+            "indices": document.accessor(triangles.reshape(-1).astype(np.uint32), U32, ELEMENT_ARRAY_BUFFER, bounds=True),
+            "material": index,
+        }
+        turned = {name: Morph(morph.index, z_up_to_y_up(morph.offset)) for name, morph in _morphs(mesh).items()}
+        add_targets(document, out, names, turned, source)
+        return out
+
+    def _material(self, material: GlbMaterial) -> int:
+        """Its index; surfaces with the same material share it."""
+        if material not in self.materials:
+            self.materials[material] = self.document.add("materials", _material(self.document, material))
+        return self.materials[material]
+
+
+def _own_mesh(document: GlbDocument, writer: _PrimitiveWriter, layer: GlbLayer) -> int:
+    """A mesh of its own for ``layer``; returns its node."""
+    names = ordered(layer.mesh.morphs)
+    mesh = {"name": layer.name, "primitives": [writer.primitive(layer.mesh, layer.material, layer.joints, layer.weights, names)]}
+    _name_targets(mesh, names)
+    node = {"name": layer.name, "mesh": document.add("meshes", mesh)}
+    return document.add("nodes", node if layer.joints is None else node | {"skin": 0})
+
+
+def _name_targets(mesh: dict[str, Any], names: Sequence[str]) -> None:
+    """Say in ``mesh`` what its morph targets are called, where programs look for it; all are at rest."""
+    if names:
+        mesh |= {"extras": {"targetNames": list(names)}, "weights": [0.0] * len(names)}
+
+
+def _morphs(mesh: GlbMesh | TexturedMesh) -> Mapping[str, Morph]:
+    return mesh.morphs if isinstance(mesh, GlbMesh) else {}
 
 
 def check_mesh(mesh: GlbMesh | TexturedMesh) -> None:

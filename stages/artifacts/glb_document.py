@@ -25,6 +25,7 @@ class GlbDocument:
 
     json: dict[str, Any] = field(default_factory=dict)
     binary: bytearray = field(default_factory=bytearray)
+    textures: dict[tuple[bytes, str], int] = field(default_factory=dict)  # PNG and name -> its texture, so that none is packed twice
 
     def add(self, kind: str, item: dict[str, Any]) -> int:
         """Append to a top-level array; returns the index."""
@@ -55,11 +56,14 @@ class GlbDocument:
         return self.add("images", {"bufferView": self.view(png), "mimeType": "image/png", "name": name})
 
     def texture(self, png: bytes, name: str) -> dict[str, int]:
-        """A texture reference for a material."""
+        """A texture reference for a material; the same picture under the same name is packed once."""
+        if (png, name) in self.textures:
+            return {"index": self.textures[png, name]}
         image = self.image(png, name)
         if "samplers" not in self.json:
             self.add("samplers", {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR, "wrapS": REPEAT, "wrapT": REPEAT})
-        return {"index": self.add("textures", {"sampler": 0, "source": image})}
+        self.textures[png, name] = self.add("textures", {"sampler": 0, "source": image})
+        return {"index": self.textures[png, name]}
 
     def extend(self, thing: dict[str, Any], extension: str, content: Mapping[str, Any]) -> None:
         """Give ``thing``, a part of the JSON or all of it, an extension, and say that the file uses it."""

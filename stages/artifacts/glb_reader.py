@@ -10,7 +10,8 @@ import base64
 import binascii
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class GlbPart:
     """One primitive as it stands in the default pose, world frame.
 
     ``v_pos`` (V, 3) metres, ``t_pos_idx`` (F, 3), ``v_nrm`` (V, 3) or None, ``v_tex`` (V, 2) v up or None; ``joints`` and ``weights``
-    (V, K) into the scene's skeleton, rows summing to 1, or None; ``material`` is an index into the scene's materials or None.
+    (V, K) into the scene's skeleton, rows summing to 1, or None; ``material`` is an index into the scene's materials or None; ``morphs``, displacements
+    (V, 3) by the names of its mesh's targets, or by their numbers where it does not name them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class GlbPart:
     joints: np.ndarray | None
     weights: np.ndarray | None
     material: int | None
+    morphs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,11 @@ class GlbReader:
         mesh = self.json["meshes"][node["mesh"]]
         name = node.get("name") or mesh.get("name", f"mesh_{node['mesh']}")
         triangular = [p for p in mesh["primitives"] if p.get("mode", 4) in (4, 5, 6)]
-        return [self._part(name, n, primitive) for primitive in triangular]
+        extras = mesh.get("extras")
+        called = extras.get("targetNames", ()) if isinstance(extras, dict) else ()
+        return [self._part(name, n, primitive, called) for primitive in triangular]
 
-    def _part(self, name: str, n: int, primitive: dict[str, Any]) -> GlbPart:
+    def _part(self, name: str, n: int, primitive: dict[str, Any], called: Sequence[str]) -> GlbPart:
         read = lambda key: self.accessor(primitive["attributes"][key]) if key in primitive["attributes"] else None  # noqa: E731
         v_pos, v_nrm, v_tex = read("POSITION").astype(np.float64), read("NORMAL"), self._texture_coordinates(primitive)
         corners = self.accessor(primitive["indices"])[:, 0].astype(np.int64) if "indices" in primitive else np.arange(len(v_pos))
@@ -198,7 +203,15 @@ class GlbReader:
             v_nrm /= np.maximum(np.linalg.norm(v_nrm, axis=-1, keepdims=True), 1e-20)
         if len(matrices) and np.linalg.det(matrices[0, :3, :3]) < 0:
             triangles = triangles[:, ::-1]
-        return GlbPart(name, v_pos, triangles, v_nrm, v_tex, joints, weights, primitive.get("material"))
+        return GlbPart(name, v_pos, triangles, v_nrm, v_tex, joints, weights, primitive.get("material"),
+                       self._morphs(primitive, called, matrices[:, :3, :3]))
+
+    def _morphs(self, primitive: dict[str, Any], called: Sequence[str], turn: np.ndarray) -> dict[str, np.ndarray]:
+        """Displacements of positions by name, world axes."""
+        targets = primitive.get("targets", ())
+        names = list(called) if len(called) == len(targets) else [str(k) for k in range(len(targets))]
+        moved = {name: target["POSITION"] for name, target in zip(names, targets, strict=True) if "POSITION" in target}
+        return {name: np.einsum("vab,vb->va", turn, self.accessor(index)) for name, index in moved.items()}
 
     def _texture_coordinates(self, primitive: dict[str, Any]) -> np.ndarray | None:
         """(V, 2) with v up, of the set that the base colour uses, moved as its KHR_texture_transform says."""

@@ -2,7 +2,8 @@
 
 World frame of CONVENTIONS (metres, +Z up, facing -Y), or that of a user's own cameras, in their unit. ``mesh.safetensors`` holds positions and their smooth normals (one per
 position), texture coordinates and their tangents (one per texture vertex: tangents break at chart borders, positions do not),
-and the two index lists. Texture coordinates have v up: row 0 of a texture lies at v = 1.
+and the two index lists. Texture coordinates have v up: row 0 of a texture lies at v = 1. Where the pictures were labelled, the files of
+``stages.artifacts.parts`` stand beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from pipeline.errors import ArtifactError
+from stages.artifacts.parts import Parts, read_parts, write_parts
 
 MESH = "mesh.safetensors"
 METRICS = "metrics.json"
@@ -67,8 +69,8 @@ class MeshAsset:
         return cls(folder)
 
     @classmethod
-    def write(cls, folder: Path, mesh: TexturedMesh, metrics: Mapping[str, Any]) -> Self:
-        """Store ``mesh`` (geometry, three PNGs) and its ``metrics``; ``mesh.glb`` is written by ``stages.artifacts.glb``."""
+    def write(cls, folder: Path, mesh: TexturedMesh, metrics: Mapping[str, Any], parts: Parts | None = None) -> Self:
+        """Store ``mesh`` (geometry, three PNGs), its ``metrics`` and its ``parts``; ``mesh.glb`` is written by ``stages.artifacts.glb``."""
         from safetensors.numpy import save_file
 
         from stages.artifacts.images import write_png
@@ -80,6 +82,8 @@ class MeshAsset:
         for name, texture in ((KD, mesh.kd), (KS, mesh.ks), (NORMAL, mesh.normal)):
             write_png(folder / name, texture)
         (folder / METRICS).write_text(json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n")
+        if parts is not None:
+            write_parts(folder, parts)
         return cls.open(folder)
 
     @cached_property
@@ -102,6 +106,11 @@ class MeshAsset:
         """Figures of the optimisation; empty if none were written."""
         path = self.folder / METRICS
         return json.loads(path.read_text()) if path.is_file() else {}
+
+    @cached_property
+    def parts(self) -> Parts | None:
+        """Which part of the character each triangle is; None where no parts were labelled."""
+        return read_parts(self.folder, len(self.t_pos_idx), REMEDY)
 
     @property
     def v_pos(self) -> np.ndarray:
@@ -138,6 +147,7 @@ class MeshAsset:
             if not np.isfinite(got).all():
                 raise ArtifactError(self.folder, f"'{name}' holds numbers that are not finite", REMEDY)
         self._validate_indices()
+        _ = self.parts  # reading them checks them
         for name in (KD, KS, NORMAL):
             self._texture(name)
         if not self.glb.is_file():

@@ -3,7 +3,9 @@
 ``rig.safetensors``: ``v_pos_rest`` (V, 3) f32 world metres in the skeleton's rest pose; ``joints`` (V, 4) u16, strongest first;
 ``weights`` (V, 4) f32 with rows summing to 1; ``heads`` and ``tails`` (J, 3) f64; ``parents`` (J,) i32. ``skeleton.json``: the same
 skeleton for people to read. ``metrics.json``: figures of the transfer. Where there are motions: the files of ``stages.artifacts.motion``; where there
-are chains of hair or cloth, ``colliders.json``: what they shall not swing into.
+are chains of hair or cloth, ``colliders.json``: what they shall not swing into; where there are further surfaces, those of ``stages.artifacts.attachments``.
+Where there are expressions or surfaces in place of a part of this one, ``rig.safetensors`` also holds ``morph_index.<name>`` (K,) i32 with
+``morph_offset.<name>`` (K, 3) f32 metres, and ``hidden`` (F,) bool: triangles that the attachments stand for.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from typing import Any, Self
 import numpy as np
 
 from pipeline.errors import ArtifactError
+from stages.artifacts.attachments import Attachment, read_attachments, write_attachments
 from stages.artifacts.body import Skeleton
 from stages.artifacts.chains import Collider, read_colliders, write_colliders
+from stages.artifacts.morphs import Morph, ordered, problem_of
 from stages.artifacts.motion import Clip, read_clips, write_clips
 
 RIG = "rig.safetensors"
 SKELETON = "skeleton.json"
 METRICS = "metrics.json"
 INFLUENCES = 4
+HIDDEN, MORPH_INDEX, MORPH_OFFSET = "hidden", "morph_index.", "morph_offset."
 REMEDY = "Run the rig stage again (--force rig)."
 _EXPECTED = {"v_pos_rest": (np.float32, 3), "joints": (np.uint16, INFLUENCES), "weights": (np.float32, INFLUENCES),
              "heads": (np.float64, 3), "tails": (np.float64, 3)}
@@ -73,9 +78,10 @@ class Rig:
 
     @classmethod
     def write(
-        cls, folder: Path, skinning: Skinning, metrics: Mapping[str, Any], clips: Sequence[Clip] = (), colliders: Sequence[Collider] = ()
+        cls, folder: Path, skinning: Skinning, metrics: Mapping[str, Any], clips: Sequence[Clip] = (), colliders: Sequence[Collider] = (),
+        attachments: Sequence[Attachment] = (), morphs: Mapping[str, Morph] | None = None, hidden: np.ndarray | None = None,
     ) -> Self:
-        """Store a rig, the figures of its making, its motions, and what its chains shall not swing into."""
+        """Store a rig, the figures of its making, its motions, what its chains shall not swing into; further surfaces, expressions, what is hidden."""
         from safetensors.numpy import save_file
 
         folder = Path(folder)
@@ -85,6 +91,11 @@ class Rig:
                    "heads": skeleton.heads, "tails": skeleton.tails}
         tensors = {name: np.ascontiguousarray(values, _EXPECTED[name][0]) for name, values in sources.items()}
         tensors["parents"] = np.ascontiguousarray(skeleton.parents, np.int32)
+        for name, morph in (morphs or {}).items():
+            tensors[MORPH_INDEX + name] = np.ascontiguousarray(morph.index, np.int32)
+            tensors[MORPH_OFFSET + name] = np.ascontiguousarray(morph.offset, np.float32)
+        if hidden is not None and hidden.any():
+            tensors[HIDDEN] = np.ascontiguousarray(hidden, bool)
         save_file(tensors, str(folder / RIG))
         (folder / SKELETON).write_text(_skeleton_json(skeleton), encoding="utf-8")
         (folder / METRICS).write_text(json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -92,6 +103,8 @@ class Rig:
             write_clips(folder, clips)
         if colliders:
             write_colliders(folder, colliders)
+        if attachments:
+            write_attachments(folder, attachments)
         return cls.open(folder)
 
     @cached_property
@@ -135,6 +148,25 @@ class Rig:
         """What chains shall not swing into, at rest; empty where there are no chains."""
         return read_colliders(self.folder, REMEDY)
 
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Further surfaces; empty where there are none."""
+        return read_attachments(self.folder, len(self.skeleton.names), REMEDY)
+
+    @cached_property
+    def morphs(self) -> Mapping[str, Morph]:
+        """Displacements of the main surface by name; empty where there are none."""
+        names = {key.removeprefix(MORPH_INDEX) for key in self._tensors if key.startswith(MORPH_INDEX)}
+        missing = sorted(name for name in names if MORPH_OFFSET + name not in self._tensors)
+        if missing:
+            raise ArtifactError(self.folder, f"{RIG} has no tensor '{MORPH_OFFSET}{missing[0]}'", REMEDY)
+        return {name: Morph(self._tensors[MORPH_INDEX + name], self._tensors[MORPH_OFFSET + name]) for name in ordered(names)}
+
+    @property
+    def hidden(self) -> np.ndarray | None:
+        """(F,) bool, the main surface's triangles that attachments stand for; None where all are seen."""
+        return self._tensors.get(HIDDEN)
+
     def validate(self) -> None:
         """Types, shapes, joint indices, partition of unity, parents before children. Raises ``ArtifactError``."""
         for name, (dtype, columns) in _EXPECTED.items():
@@ -146,7 +178,8 @@ class Rig:
             if not np.isfinite(got).all():
                 raise ArtifactError(self.folder, f"'{name}' holds numbers that are not finite", REMEDY)
         self._validate_skeleton()
-        _ = self.clips  # reading them checks them
+        _ = self.clips, self.attachments  # reading them checks them
+        self._validate_morphs()
         weights, joints = self._tensors["weights"], self._tensors["joints"]
         if len({len(weights), len(joints), len(self._tensors["v_pos_rest"])}) != 1:
             raise ArtifactError(self.folder, "positions, joints and weights do not have the same number of rows", REMEDY)
@@ -157,6 +190,14 @@ class Rig:
         strangers = sorted({c.joint for c in self.colliders} - set(self.skeleton.names))
         if strangers:
             raise ArtifactError(self.folder, f"colliders hang on joints that there are not: {', '.join(strangers)}", REMEDY)
+
+    def _validate_morphs(self) -> None:
+        for name, morph in self.morphs.items():
+            problem = problem_of(morph, len(self._tensors["v_pos_rest"]))
+            if problem:
+                raise ArtifactError(self.folder, f"morph '{name}' {problem}", REMEDY)
+        if self.hidden is not None and (self.hidden.dtype != bool or self.hidden.ndim != 1 or self.hidden.all()):
+            raise ArtifactError(self.folder, f"'{HIDDEN}' is {self.hidden.dtype} {self.hidden.shape}, expected bool (n,) that leaves something to see", REMEDY)
 
     def _validate_skeleton(self) -> None:
         count = len(self.skeleton.names)

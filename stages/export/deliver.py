@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.chains import chains_of
 from stages.artifacts.exports import CONTACT_SHEET, LISTING, TURNTABLE, ExportSet
-from stages.artifacts.images import write_png
+from stages.artifacts.images import encode_png, write_png
 from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.parts import BENEATH, Parts
 from stages.artifacts.rig import Rig
 from stages.artifacts.video import write_mp4
-from stages.export import blender, glb, obj, performance, stl, swing_preview, vrm
+from stages.export import blender, glb, levels, obj, performance, stl, swing_preview, vrm
 from stages.export.delivery import Delivery
 from stages.export.figure import Figure
 from stages.export.settings import ExportSettings
@@ -33,7 +35,11 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     context.progress.start("export", settings.turntable_frames + len(settings.formats) + 1)
     if rig is None:
         context.warn("There is no rig (no conditions to take a skeleton from): the exported files are static.")
-    figure = Figure(mesh.mesh) if rig is None else Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders)
+    parts = separate_parts(settings, mesh)
+    figure = Figure(mesh.mesh, parts=parts)
+    if rig is not None:
+        figure = Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden, parts)
+        figure = figure if parts is not None else figure.without(BENEATH)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
     delivery = Delivery(settings, figure, textures, context)
@@ -41,8 +47,12 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     for name in settings.formats:
         files += _WRITERS[name](delivery)
         context.progress.advance()
+    further = levels.write(delivery)
+    files += [level["file"] for level in further]
     write_mp4(context.out / TURNTABLE, _turn(figure, settings, context), settings.turntable_frames / settings.turntable_s)
     listing = _listing(settings, figure, textures, [*files, TURNTABLE, CONTACT_SHEET])
+    if further:
+        listing["levels"] = further
     write_png(context.out / CONTACT_SHEET, contact_sheet_of(figure, settings.name, _subtitle(listing)))
     context.progress.advance()
     (context.out / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -55,6 +65,15 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
         frames = swing_preview.swinging(figure, settings.springs, min(settings.turntable_px, SWING_PX))
         write_mp4(context.out / "preview" / swing_preview.FILE, frames, swing_preview.FRAMES_PER_S)
     return ExportSet.open(context.out)
+
+
+def separate_parts(settings: ExportSettings, mesh: MeshAsset) -> Parts | None:
+    """The parts that files are to hold apart; None for all in one mesh. Raises StageError if parts are asked for by name and there are none."""
+    if settings.parts == "joined":
+        return None
+    if settings.parts == "separate" and mesh.parts is None:
+        raise StageError("export.parts is separate, and no parts were labelled; name them in masks.parts, such as [hair, face, shirt, skirt, shoes]")
+    return mesh.parts if mesh.parts is not None and len(mesh.parts.used) > 1 else None
 
 
 _WRITERS: Mapping[str, Callable[[Delivery], list[str]]] = {
@@ -74,14 +93,24 @@ def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files
     skinning = figure.skinning
     joints = 0 if skinning is None else len(skinning.skeleton.names)
     listing: dict[str, Any] = {
-        "name": settings.name, "files": files, "rigged": skinning is not None, "triangles": len(figure.mesh.t_pos_idx),
+        "name": settings.name, "files": files, "rigged": skinning is not None, "triangles": len(figure.t_pos_idx),
         "vertices": len(figure.v_pos), "joints": joints, "texture_px": textures.side_px, "height_m": round(figure.height_m, 4),
         "clips": [{"name": c.name, "seconds": round(c.duration_s, 4), "fps": c.fps, "loops": c.loops, "ground_m_s": round(c.ground_m_s, 4)} for c in figure.clips],
     }
     if skinning is not None:
-        memory_mb = performance.texture_memory_mb((textures.kd, textures.ks, textures.normal))
-        listing["vrchat"] = performance.told(performance.Cost(len(figure.mesh.t_pos_idx), memory_mb, 1, joints))
+        pictures = (textures.kd, textures.ks, textures.normal, *(encode_png(a.kd) for a in figure.attachments))
+        cost = performance.Cost(len(figure.t_pos_idx), performance.texture_memory_mb(pictures), _materials(settings, figure), joints)
+        listing["vrchat"] = performance.told(cost)
+    if figure.parts is not None:
+        listing["parts"] = list(figure.parts.used)
+    if figure.joined.names:
+        listing["morphs"] = figure.joined.names
     return listing
+
+
+def _materials(settings: ExportSettings, figure: Figure) -> int:
+    """How many the file has: one, or one for each part, and one for each further surface."""
+    return (len(figure.parts.used) if figure.parts is not None and settings.part_materials else 1) + len(figure.attachments)
 
 
 def _subtitle(listing: Mapping[str, Any]) -> str:

@@ -1,41 +1,82 @@
-"""Wavefront OBJ with its MTL. +Y up, +Z front, metres, as importers expect by default; skeletons have no place in it."""
+"""Wavefront OBJ with its MTL. +Y up, +Z front, metres, as importers expect by default; skeletons and morphs have no place in it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
+from stages.artifacts.attachments import Attachment
 from stages.artifacts.glb import z_up_to_y_up
+from stages.artifacts.images import encode_png
+from stages.artifacts.normals import vertex_normals
 from stages.export.delivery import Delivery
+from stages.export.figure import Figure
+from stages.export.glb import seen
 from stages.export.textures import Textures
 
 
 def write(delivery: Delivery) -> list[str]:
     """``name``.obj, ``name``.mtl and three textures; returns the files' names."""
     figure, mesh = delivery.figure, delivery.figure.mesh
-    return write_obj(delivery.folder, delivery.settings.name, figure.v_pos, figure.v_nrm, mesh.v_tex, mesh.t_pos_idx, mesh.t_tex_idx,
-                     delivery.textures)
+    t_pos_idx, t_tex_idx = seen(mesh, figure.hidden)
+    own = len(mesh.v_pos)
+    return write_obj(delivery.folder, delivery.settings.name, figure.v_pos[:own], figure.v_nrm[:own], mesh.v_tex, t_pos_idx, t_tex_idx,
+                     delivery.textures, figure.attachments, groups(figure))
+
+
+def groups(figure: Figure) -> dict[str, np.ndarray]:
+    """Part -> (F,) bool, which of the seen triangles are its; empty where parts are not held apart."""
+    if figure.parts is None:
+        return {}
+    label = figure.parts.t_part if figure.hidden is None else figure.parts.t_part[~figure.hidden]
+    return {name: mine for number, name in enumerate(figure.parts.names) if (mine := label == number).any()}
 
 
 def write_obj(
     folder: Path, name: str, v_pos: np.ndarray, v_nrm: np.ndarray, v_tex: np.ndarray, t_pos_idx: np.ndarray, t_tex_idx: np.ndarray,
-    textures: Textures,
+    textures: Textures, attachments: Sequence[Attachment] = (), parts: Mapping[str, np.ndarray] | None = None,
 ) -> list[str]:
-    """``name``.obj, ``name``.mtl and three textures into ``folder``; returns the files' names. Positions and normals in the world frame."""
+    """``name``.obj, ``name``.mtl, three textures and one of each attachment into ``folder``; returns the files' names. World frame.
+
+    ``parts``: name -> (F,) bool, groups of triangles that stand one after the other under their name.
+    """
     pictures = {f"{name}_kd.png": textures.kd, f"{name}_ks.png": textures.ks, f"{name}_normal.png": textures.normal}
+    pictures |= {f"{name}_{a.name}.png": encode_png(a.kd) for a in attachments}
     for file, png in pictures.items():
         (folder / file).write_bytes(png)
-    (folder / f"{name}.mtl").write_text(_mtl(name), encoding="utf-8")
+    (folder / f"{name}.mtl").write_text(_mtl(name) + "".join(_attachment_mtl(name, a.name) for a in attachments), encoding="utf-8")
     lines = [f"mtllib {name}.mtl", f"o {name}"]
-    lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in z_up_to_y_up(v_pos).tolist()]
-    lines += [f"vt {u:.6f} {v:.6f}" for u, v in v_tex.tolist()]
-    lines += [f"vn {x:.5f} {y:.5f} {z:.5f}" for x, y, z in z_up_to_y_up(v_nrm).tolist()]
-    lines += [f"usemtl {name}", "s 1"]
-    corners = np.stack([t_pos_idx, t_tex_idx], -1).reshape(-1, 6) + 1
-    lines += [f"f {a}/{ta}/{a} {b}/{tb}/{b} {c}/{tc}/{c}" for a, ta, b, tb, c, tc in corners.tolist()]
+    lines += _object(v_pos, v_nrm, v_tex, t_pos_idx, t_tex_idx, name, (0, 0), parts or {})
+    before = (len(v_pos), len(v_tex))
+    for a in attachments:
+        v_nrm = vertex_normals(a.v_pos_rest, a.t_pos_idx) if a.v_nrm is None else a.v_nrm
+        lines += [f"o {a.name}", *_object(a.v_pos_rest, v_nrm, a.v_tex, a.t_pos_idx, a.t_tex_idx, f"{name}_{a.name}", before)]
+        before = (before[0] + len(a.v_pos_rest), before[1] + len(a.v_tex))
     (folder / f"{name}.obj").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [f"{name}.obj", f"{name}.mtl", *pictures]
+
+
+def _object(
+    v_pos: np.ndarray, v_nrm: np.ndarray, v_tex: np.ndarray, t_pos_idx: np.ndarray, t_tex_idx: np.ndarray, material: str, before: tuple[int, int],
+    parts: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> list[str]:
+    """Lines of one surface; ``before`` are the positions and texture coordinates that the file has already, for it counts on from object to object."""
+    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in z_up_to_y_up(v_pos).tolist()]
+    lines += [f"vt {u:.6f} {v:.6f}" for u, v in v_tex.tolist()]
+    lines += [f"vn {x:.5f} {y:.5f} {z:.5f}" for x, y, z in z_up_to_y_up(v_nrm).tolist()]
+    lines += [f"usemtl {material}", "s 1"]
+    corners = np.stack([t_pos_idx + before[0], t_tex_idx + before[1]], -1).reshape(-1, 6) + 1
+    for group, mine in parts.items():
+        lines += [f"g {group}", *_faces(corners[mine])]
+    return lines if parts else lines + _faces(corners)
+
+
+def _faces(corners: np.ndarray) -> list[str]:
+    """Triangles (F, 6) of position and texture corner in turn, counted from 1."""
+    return [f"f {a}/{ta}/{a} {b}/{tb}/{b} {c}/{tc}/{c}" for a, ta, b, tb, c, tc in corners.tolist()]
 
 
 def _mtl(name: str) -> str:
@@ -44,3 +85,8 @@ def _mtl(name: str) -> str:
         f"newmtl {name}", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {name}_kd.png", f"map_Bump -bm 1 {name}_normal.png",
         f"norm {name}_normal.png", f"# occlusion, roughness, metallic in red, green, blue: {name}_ks.png",
     ]) + "\n"
+
+
+def _attachment_mtl(name: str, attachment: str) -> str:
+    """Base colour alone, on a line of its own after the others."""
+    return "\n".join([f"newmtl {name}_{attachment}", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {name}_{attachment}.png"]) + "\n"

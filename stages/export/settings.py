@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -21,6 +22,12 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
         if name.lower() not in FORMATS:
             raise ValueError(f"there is no export format '{name}'; {there_are}")
     return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+def _falling(shares: tuple[float, ...]) -> tuple[float, ...]:
+    if any(not 0 < share <= 1 for share in shares) or any(a <= b for a, b in pairwise(shares)):
+        raise ValueError(f"levels are shares of the triangles, each in (0, 1] and less than the one before, got {list(shares)}")
+    return shares
 
 
 class ExportSettings(BaseModel):
@@ -46,7 +53,16 @@ class ExportSettings(BaseModel):
     )
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
     stl_height_mm: float = Field(0.0, ge=0, le=10_000, description="Height of the figure in the STL (millimetres); 0: life size, 1 m is 1000 mm.")
-    double_sided: bool = Field(False, description="Mark the material as visible from both sides.")
+    parts: Literal["auto", "separate", "joined"] = Field(
+        "auto", description="Hair, face, clothes as meshes of their own, named after them (`separate`), or all in one mesh (`joined`). `auto`: separate where "
+        "`masks.parts` had them labelled."
+    )
+    part_materials: bool = Field(False, description="A material for each part, all with the same textures; else parts share one.")
+    levels: Annotated[tuple[float, ...], AfterValidator(_falling)] = Field(
+        (), description="Levels of detail: shares of the triangles, from 1 downwards. For each below 1 a further GLB, `<name>_lod1.glb` and so on, with the same "
+        "textures, skeleton and parts. `[1.0, 0.5, 0.2]` writes two; `[]` none."
+    )
+    double_sided: bool = Field(False, description="Mark the material as visible from both sides; parts that are separate always are.")
     viewer_px: int = Field(
         1024, ge=0, le=4096,
         description="Side of the texture (pixels) of the character that can be turned round in the report (`preview/character.html`); 0 for none.",

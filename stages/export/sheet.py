@@ -1,4 +1,4 @@
-"""The contact sheet: eight sides, the face, how it is built, how it bends; one page."""
+"""The contact sheet: eight sides, the face, how it is built, its expressions, how it bends; one page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stages.export.figure import Figure
 from stages.rendering.viewpoint import looking_at, turntable
 
 WIDTH, MARGIN, GAP, CAPTION = 1920, 40, 12, 26
+SHOWN = ("blink", "aa", "ou", "ee", "happy", "angry", "sad", "relaxed", "surprised")  # of the expressions, if there are these
 INK, FAINT, PAPER, TILE = (40, 44, 52), (125, 132, 145), 246, 255
 
 
@@ -31,6 +32,8 @@ class Row:
 def contact_sheet_of(figure: Figure, title: str, subtitle: str) -> np.ndarray:
     """(H, 1920, 3) uint8 page of ``figure``."""
     rows = [_turn_row(figure), _face_row(figure)]
+    if figure.joined.names:
+        rows.append(_expression_row(figure))
     if figure.skinning is not None:
         rows.append(_pose_row(figure))
     return _page(rows, title, subtitle)
@@ -62,6 +65,12 @@ def _pose_row(figure: Figure) -> Row:
         v_pos = figure.posed(pose)
         tiles.append(figure.picture(looking_at(v_pos, 25.0, width, round(width * 1.3)), v_pos))
     return Row("posed by its skeleton", tiles, list(POSES))
+
+
+def _expression_row(figure: Figure) -> Row:
+    names = [name for name in SHOWN if name in figure.joined.names] or figure.joined.names[: len(SHOWN)]
+    camera = figure.face_camera(0.0, _tile_width(len(names)), nearer=1.7)
+    return Row("expressions", [figure.picture(camera, figure.expressing({name: 1.0})) for name in names], names)
 
 
 def _page(rows: list[Row], title: str, subtitle: str) -> np.ndarray:

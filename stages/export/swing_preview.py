@@ -26,7 +26,7 @@ def swinging(figure: Figure, settings: Mapping[str, SpringSettings], height_px: 
         raise ValueError("a figure without a rig cannot swing")
     camera = looking_at(figure.v_pos, 30.0, height_px * 3 // 4 // 2 * 2, height_px // 2 * 2, margin=0.08)
     for transforms in moving(figure, figure.skinning, settings):
-        yield figure.picture(camera, figure.skinning.posed(transforms))
+        yield figure.picture(camera, figure.joined.posed(transforms))
 
 
 def moving(figure: Figure, skinning: Skinning, settings: Mapping[str, SpringSettings]) -> Iterator[np.ndarray]:

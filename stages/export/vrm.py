@@ -1,23 +1,26 @@
-"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon material, spring bones, meta information; +Y up, facing +Z, metres.
+"""VRM 1.0: the figure as an avatar. T-pose at rest, humanoid map, toon materials, expressions, spring bones, meta information; +Y up, facing +Z, metres.
 
-Expressions are left out: VRM builds them of morph targets, texture offsets and material colours, and the figure has one surface with its
-face painted on it. Specification: vrm-c, VRMC_vrm 1.0.
+Specification: vrm-c, VRMC_vrm 1.0.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import StageError
-from stages.artifacts.glb import GlbMaterial, GlbMesh, glb_document, z_up_to_y_up
+from stages.artifacts.attachments import moved_attachment
+from stages.artifacts.glb import GlbMaterial, glb_document, z_up_to_y_up
 from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.humanoid import humanoid_map, humanoid_problems
 from stages.artifacts.images import encode_png
-from stages.artifacts.normals import vertex_normals
-from stages.artifacts.rig import Skinning
+from stages.artifacts.parts import HANDS
+from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
+from stages.export.expressions import expressions
+from stages.export.glb import apart, layers_of, main_meshes, surface_at_rest
 from stages.export.mtoon import make_toon
 from stages.export.spring_bones import moved, spring_bones
 from stages.export.t_pose import in_t_pose, t_pose_transforms
@@ -33,12 +36,15 @@ def write(delivery: Delivery) -> list[str]:
     """``name``.vrm; returns its name. Raises StageError if there is no humanoid skeleton."""
     own_pose = humanoid_skinning(delivery)
     skinning = in_t_pose(own_pose)
-    document = _body(delivery, skinning)
-    make_toon(document, document.json["materials"][0], delivery.settings.mtoon)
+    into_t_pose = t_pose_transforms(own_pose)
+    document = _body(delivery, skinning, into_t_pose)
+    folded = {f"{delivery.settings.name}_{a.name}" for a in delivery.figure.attachments if a.name != HANDS}  # its outline would show
+    for material in document.json["materials"]:
+        make_toon(document, material, delivery.settings.mtoon, outlined=material["name"] not in folded)
     joints = document.json["skins"][0]["joints"]
     for name, content in _extensions(delivery, document, skinning, joints).items():
         document.extend(document.json, name, content)
-    colliders = moved(delivery.figure.colliders, own_pose.skeleton, t_pose_transforms(own_pose))
+    colliders = moved(delivery.figure.colliders, own_pose.skeleton, into_t_pose)
     springs = spring_bones(document, skinning.skeleton, joints, colliders, delivery.settings.springs)
     if springs is not None:
         document.extend(document.json, "VRMC_springBone", springs)
@@ -59,14 +65,18 @@ def humanoid_skinning(delivery: Delivery) -> Skinning:
     return skinning
 
 
-def _body(delivery: Delivery, skinning: Skinning) -> GlbDocument:
-    """Mesh, material and joints; without tangents, which VRM leaves to the program that reads it."""
-    settings, mesh, textures = delivery.settings, delivery.figure.mesh, delivery.textures
+def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> GlbDocument:
+    """Surfaces, materials and joints; without tangents, which VRM leaves to the program that reads it."""
+    settings, figure, textures = delivery.settings, delivery.figure, delivery.textures
     normal = textures.normal if settings.mtoon.normal_map else None
-    material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=settings.double_sided)
-    v_pos = skinning.v_pos_rest.astype(np.float64)
-    surface = GlbMesh(v_pos, mesh.t_pos_idx, vertex_normals(v_pos, mesh.t_pos_idx), mesh.v_tex, mesh.t_tex_idx)
-    return glb_document(surface, material, delivery.named(skinning.skeleton), skinning.joints, skinning.weights, settings.name, tangents=False)
+    both = settings.double_sided or figure.parts is not None
+    material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=both)
+    turn = blended_transforms(skinning.joints, skinning.weights, into_t_pose)[:, :3, :3]
+    surface = replace(surface_at_rest(figure, skinning), morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
+    main = main_meshes(delivery, surface, material, skinning)
+    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure))
+    named = delivery.named(skinning.skeleton)
+    return glb_document(main.mesh, main.material, named, main.joints, main.weights, settings.name, tangents=False, layers=layers, mesh_name=main.name)
 
 
 def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, joints: list[int]) -> dict[str, dict[str, Any]]:
@@ -77,8 +87,8 @@ def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, j
         "specVersion": SPEC_VERSION,
         "meta": meta(delivery.settings.name, delivery.settings.vrm, thumbnail, delivery.context.warn),
         "humanoid": {"humanBones": {bone: {"node": joints[j]} for bone, j in bones.items()}},
-        "firstPerson": {"meshAnnotations": [{"node": 0, "type": "auto"}]},
-        "expressions": {},  # none; but readers there are that without the word take no gaze either
+        "firstPerson": {"meshAnnotations": [{"node": n, "type": "auto"} for n, node in enumerate(document.json["nodes"]) if "mesh" in node]},
+        "expressions": expressions(document),  # also where there are none: readers there are that without the word take no gaze either
     }
     if moves_eyes(skinning, bones):
         vrm["lookAt"] = look_at(skinning, bones)

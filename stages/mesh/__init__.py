@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=4,
+    version=5,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -14,9 +14,11 @@ from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
 from stages.artifacts.normals import vertex_normals
+from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import fitting
 from stages.mesh.field_surface import lattice_distance
+from stages.mesh.labels import labelled
 from stages.mesh.level import best_level
 from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents
@@ -25,7 +27,7 @@ from stages.mesh.paint import painted
 from stages.mesh.pits import without_pits
 from stages.mesh.reach import in_metres
 from stages.mesh.remesh import remeshed
-from stages.mesh.repair import face_components, is_edge_manifold, repaired
+from stages.mesh.repair import face_areas, face_components, is_edge_manifold, repaired
 from stages.mesh.settings import MeshSettings
 from stages.mesh.tetrahedra import band_grid
 from stages.mesh.texels import texels_of
@@ -58,8 +60,9 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     context.checkpoint.load("surface.npz", surface.load)
     curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
     mesh = finished(surface, fixed, settings)
-    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)))
-    preview.write(context.out / "preview", mesh, observed, curves)
+    parts = labelled(mesh.v_pos, mesh.t_pos_idx, face_colours(mesh), observed, inputs.masks)
+    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts)
+    preview.write(context.out / "preview", mesh, observed, curves, parts)
     return asset
 
 
@@ -126,14 +129,25 @@ def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], sett
     )
 
 
-def write(folder: Path, mesh: TexturedMesh) -> MeshAsset:
-    """The artifact's files: arrays, textures, figures and the GLB."""
+def face_colours(mesh: TexturedMesh) -> np.ndarray:
+    """(F, 3) sRGB: the base colour at the middle of each triangle."""
+    height, width = mesh.kd.shape[:2]
+    middle = mesh.v_tex[mesh.t_tex_idx].mean(1)
+    row, column = ((1 - middle[:, 1]) * height).astype(int), (middle[:, 0] * width).astype(int)
+    return mesh.kd[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+
+
+def write(folder: Path, mesh: TexturedMesh, parts: Parts | None = None) -> MeshAsset:
+    """The artifact's files: arrays, textures, figures, parts where there are some, and the GLB."""
     lengths = np.linalg.norm(np.ptp(mesh.v_pos, axis=0))
     metrics = {
         "triangles": len(mesh.t_pos_idx), "vertices": len(mesh.v_pos), "pieces": len(np.unique(face_components(mesh.t_pos_idx))),
         "edges_manifold": is_edge_manifold(mesh.t_pos_idx), "bounding_box_diagonal_m": round(float(lengths), 4),
     }
-    asset = MeshAsset.write(folder, mesh, metrics)
+    if parts is not None:
+        area = face_areas(mesh.v_pos, mesh.t_pos_idx)
+        metrics["parts_area_share"] = {name: round(float(area[parts.triangles(name)].sum() / area.sum()), 4) for name in parts.used}
+    asset = MeshAsset.write(folder, mesh, metrics, parts)
     kd, ks, normal = ((folder / name).read_bytes() for name in (KD, KS, NORMAL))
     geometry = GlbMesh(mesh.v_pos, mesh.t_pos_idx, mesh.v_nrm, mesh.v_tex, mesh.t_tex_idx, mesh.v_tng)
     write_glb(asset.glb, geometry, GlbMaterial(kd_png=kd, ks_png=ks, normal_png=normal))

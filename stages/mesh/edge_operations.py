@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from stages.mesh.decimate import edge_cost, plane_of, quadrics
+from stages.artifacts.decimate import edge_cost, facet, quadrics
 
 LEAST_TURN = 0.6  # cosine by which a triangle may turn in a collapse
 FLAT = 0.9  # cosine between triangles across whose edge a flip is no change of shape
@@ -149,9 +149,9 @@ def _stands(i, other, point, v, f, length, longest, start, held):
             gap = (v[j, 0] - point[0]) ** 2 + (v[j, 1] - point[1]) ** 2 + (v[j, 2] - point[2]) ** 2
             if j != i and gap > (longest * 0.5 * (length[i] + length[j])) ** 2:
                 return False
-        plane_of(v, f[t, 0], f[t, 1], f[t, 2], before)
+        facet(v, f[t, 0], f[t, 1], f[t, 2], before)
         v[i] = point
-        plane_of(v, f[t, 0], f[t, 1], f[t, 2], after)
+        facet(v, f[t, 0], f[t, 1], f[t, 2], after)
         v[i] = old
         turned = before[0] * after[0] + before[1] * after[1] + before[2] * after[2]
         if after[4] < min(ENOUGH, before[4]) or turned < LEAST_TURN:
@@ -178,10 +178,10 @@ def _flip(v, f, twin, start, held):
         a, b, c, d = f[s, h % 3], f[s, (h + 1) % 3], f[s, (h + 2) % 3], f[t, (twin[h] + 2) % 3]
         if locked[a] or locked[b] or locked[c] or locked[d] or c == d:
             continue
-        plane_of(v, a, b, c, p0)
-        plane_of(v, b, a, d, p1)
-        plane_of(v, a, d, c, q0)
-        plane_of(v, d, b, c, q1)
+        facet(v, a, b, c, p0)
+        facet(v, b, a, d, p1)
+        facet(v, a, d, c, q0)
+        facet(v, d, b, c, q1)
         flat = p0[0] * p1[0] + p0[1] * p1[1] + p0[2] * p1[2]
         still = min(p0[0] * q0[0] + p0[1] * q0[1] + p0[2] * q0[2], p1[0] * q1[0] + p1[1] * q1[1] + p1[2] * q1[2])
         if flat < FLAT or still < FLAT or min(q0[4], q1[4]) < BETTER * min(p0[4], p1[4]) or _joined(c, d, f, start, held):

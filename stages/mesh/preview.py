@@ -8,28 +8,54 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.artifacts.cameras import Camera
 from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.labels import label_colours
 from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.parts import Parts
 from stages.mesh.observed import Observed
-from stages.rendering.picture import Surface, draw
+from stages.rendering.picture import Surface, draw, draw_colours
 from stages.rendering.viewpoint import turntable
 
 TURNS = 8
 
 
-def write(folder: Path, mesh: TexturedMesh, observed: Sequence[Observed], curves: Mapping[str, Mapping[str, list[float]]]) -> None:
-    """``turnaround.png``, ``beside_views.png``, ``uv_atlas.png`` and one curve for each pass that ran here."""
+def write(
+    folder: Path, mesh: TexturedMesh, observed: Sequence[Observed], curves: Mapping[str, Mapping[str, list[float]]], parts: Parts | None = None
+) -> None:
+    """``turnaround.png``, ``beside_views.png``, ``uv_atlas.png``, one curve for each pass that ran here, ``parts.png`` where there are some."""
     surface = Surface(mesh.v_nrm, mesh.t_pos_idx.astype(np.int64), mesh.v_tex, mesh.t_tex_idx.astype(np.int64), to_u8(mesh.kd))
     cameras = turntable(mesh.v_pos, TURNS, 256, 384)
     rows = [draw(surface, mesh.v_pos, c, look) for look in ("texture", "clay", "wires") for c in cameras]
     write_png(folder / "turnaround.png", contact_sheet(rows, TURNS))
     write_png(folder / "beside_views.png", _beside(surface, mesh, observed))
     write_png(folder / "uv_atlas.png", uv_atlas(mesh))
+    if parts is not None:
+        write_png(folder / "parts.png", parts_sheet(mesh, parts))
     for title, series in curves.items():
         if any(series.values()):
             count = max(len(values) for values in series.values())
             curve = {"title": f"mesh: {title}", "x_label": "step", "x": list(range(1, count + 1)), "series": dict(series)}
             (folder / f"{title.replace(' ', '_')}.json").write_text(json.dumps(curve))
+
+
+def parts_sheet(mesh: TexturedMesh, parts: Parts) -> np.ndarray:
+    """The parts in flat colours from all round (grey: none of the words; pale: doubtful), and one tile for each with its name."""
+    colours = np.concatenate([[[0.72] * 3], label_colours(len(parts.names) - 1)[1:] / 255.0])[parts.t_part]
+    colours = 1 - (1 - colours) * (0.3 + 0.7 * parts.t_sure[:, None])
+    cameras = turntable(mesh.v_pos, TURNS, 256, 384)
+    tiles, titles = [_flat(mesh, colours, c) for c in cameras], [f"{c.azimuth_deg:.0f} degrees" for c in cameras]
+    for name in parts.used:
+        mine = (parts.t_part == parts.names.index(name))[:, None]
+        tiles.append(_flat(mesh, np.where(mine, colours, 0.92), cameras[1]))
+        titles.append(name)
+    return contact_sheet(tiles, TURNS, titles)
+
+
+def _flat(mesh: TexturedMesh, t_rgb: np.ndarray, camera: Camera) -> np.ndarray:
+    """A picture with one colour (F, 3) for each triangle."""
+    corners = np.arange(3 * len(t_rgb)).reshape(-1, 3)
+    return draw_colours(mesh.v_pos[mesh.t_pos_idx].reshape(-1, 3), corners, np.repeat(t_rgb, 3, 0), camera)
 
 
 def _beside(surface: Surface, mesh: TexturedMesh, observed: Sequence[Observed]) -> np.ndarray:

@@ -17,7 +17,7 @@ LEAST_FACING = 0.15  # cosine below which a view says nothing
 RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
 
 
-def _depth(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
+def depth_map(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
     """(H, W) float32 distance along the view axis, +inf where empty."""
     clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ camera.w2clip().T
     ids, bary, _ = rasterize(clip, faces, camera.height, camera.width)
@@ -81,7 +81,7 @@ def project(
     points, normals = np.ascontiguousarray(points, np.float64), np.ascontiguousarray(normals, np.float64)
     for o in observed:
         for k, camera in enumerate(o.cameras):
-            depth = _depth(v_pos, faces, camera)
+            depth = depth_map(v_pos, faces, camera)
             alpha = o.alpha[k, ..., 0].numpy()
             rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
             _gather(points, normals, camera.w2c, camera.position, (camera.fx, camera.fy, camera.cx, camera.cy), rgb, depth,

@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.artifacts.closest import SurfaceTree, closest_points
 from stages.artifacts.normals import vertex_normals
-from stages.mesh.decimate import decimated
+from stages.artifacts.decimate import decimated
 from stages.mesh.edge_lengths import edge_lengths
 from stages.mesh.edge_operations import collapse, flip, split, twins
 

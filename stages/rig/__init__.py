@@ -1,4 +1,4 @@
-"""Rig: the body's skeleton and skin weights on the reconstructed surface, brought back to rest pose."""
+"""Rig: the body's skeleton and skin weights on the reconstructed surface, brought back to rest pose, with a face that moves."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def _run(settings: RigSettings, inputs: RigInputs, context: StageContext) -> Rig
     return run(settings, inputs.mesh, inputs.conditions, context)
 
 
-STAGE = Stage("rig", 4, RigSettings, RigInputs, Rig, _run)
+STAGE = Stage("rig", 6, RigSettings, RigInputs, Rig, _run)

@@ -1,4 +1,4 @@
-"""The rig stage's run: transfer, smooth, keep four influences, unpose, lay chains, make it move, draw a few poses."""
+"""The rig stage's run: transfer, smooth, keep four influences, unpose, lay chains, fit a face, make it move, draw a few poses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
 from stages.artifacts.rig import Rig, Skinning
+from stages.rendering.joined import Joined
+from stages.rig.beneath import body_beneath
 from stages.rig.chain_weights import following, with_chains
 from stages.rig.chains import lay_strands
 from stages.rig.colliders import fit_colliders
+from stages.rig.face.fit import Face, fit_face
+from stages.rig.hands.colour import skin_colour
+from stages.rig.hands.fit import NO_HANDS, fitted_hands
 from stages.rig.inpaint import strongest
 from stages.rig.loose import loose_parts
 from stages.rig.settings import RigSettings
@@ -59,12 +64,15 @@ def corner_mean(corners: np.ndarray, t_pos_idx: np.ndarray, count: int) -> np.nd
 def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, context: StageContext) -> Rig:
     """Fill ``context.out`` with the rig. Raises StageError if the surface lies nowhere near the body."""
     from stages.rig.clip_video import write_clip_video
+    from stages.rig.face.preview import write_expressions
+    from stages.rig.hands.preview import write_hands
     from stages.rig.motion.clips import clips_of
     from stages.rig.preview import write_preview
 
-    context.progress.start("skin weights", 4)
+    context.progress.start("skin weights", 5)
     rest, posed = conditions.body_rest, conditions.body_posed
-    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, rest, posed, conditions.rest2posed, settings, vertex_colours(mesh.mesh))
+    v_rgb = vertex_colours(mesh.mesh)
+    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, rest, posed, conditions.rest2posed, settings, v_rgb)
     trusted = float(((transfer.confidence > 0.5) & ~transfer.hair).mean())
     context.progress.advance(1, trusted=trusted)
     if trusted < 0.02:
@@ -77,21 +85,54 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     skinning = chained(skinning, mesh.t_pos_idx, transfer, settings)
     chains = [chain for chain in chains_of(skinning.skeleton) if chain.joints[0] >= len(rest.skeleton.names)]
     context.progress.advance(1, chains=len(chains))
-    again = skinning.posed(following(conditions.rest2posed, skinning.skeleton))
+    face = _face(mesh.mesh, skinning, rest, settings, context)
+    rest2posed = following(conditions.rest2posed, skinning.skeleton)
+    again = skinning.posed(rest2posed)
+    hands = NO_HANDS
+    if settings.hands == "auto":
+        hands = fitted_hands(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, posed, rest2posed, lambda said: context.warn(f"Hands: {said}."))
     metrics = {
         "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
         "trusted_share": round(trusted, 6), "inpainted_share": round(float((transfer.confidence < 0.05).mean()), 6),
         "hair_share": round(float(transfer.hair.mean()), 6),
         "hair_chains": sum(chain.kind == "hair" for chain in chains), "skirt_chains": sum(chain.kind == "skirt" for chain in chains),
         "chain_joints": sum(len(chain.joints) for chain in chains),
-        "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
-    }
+        "hands": list(hands.sides), "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
+    } | face.metrics
     clips = clips_of(settings, skinning.skeleton, context)
-    rig = Rig.write(context.out, skinning, metrics, clips, fit_colliders(rest) if chains else ())
+    colliders = fit_colliders(rest) if chains else ()
+    own_hands = () if hands.attachment is None else (hands.attachment,)
+    attachments, hidden = (*face.attachments, *own_hands), either(face.hidden, hands.hidden)
+    shown = Joined(mesh.mesh, skinning, attachments, face.morphs, hidden)
+    if settings.beneath == "auto" and mesh.parts is not None:
+        seen = mesh.t_pos_idx if hands.hidden is None else mesh.t_pos_idx[~hands.hidden]
+        skin = skin_colour(mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer.hair, posed)
+        attachments += (body_beneath(skinning, mesh.v_pos, seen, transfer, own_hands, skin, posed, rest2posed, face.attachments),)
+    rig = Rig.write(context.out, skinning, metrics, clips, colliders, attachments, face.morphs, hidden)
     context.progress.advance()
-    write_preview(context.out / "preview", mesh, skinning, transfer.confidence, settings.preview_px)
+    write_preview(context.out / "preview", shown, skinning, transfer.confidence, settings.preview_px)
+    if face.attachments:
+        write_expressions(context.out / "preview", mesh.mesh, skinning, rest, face, settings.preview_px // 2)
+    if hands.sides:
+        write_hands(context.out / "preview", mesh.mesh, skinning, hands)
     context.progress.advance()
     if clips and settings.clip_preview_s:
-        write_clip_video(context.out / "preview", mesh.mesh, skinning, clips[0], settings.clip_preview_s, settings.preview_px)
+        write_clip_video(context.out / "preview", shown, skinning, clips[0], settings.clip_preview_s, settings.preview_px)
     context.progress.advance()
     return rig
+
+
+def either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    """Triangles (F,) that are hidden by one or the other; None where there is neither."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first | second
+
+
+def _face(mesh: TexturedMesh, skinning: Skinning, rest: BodyModel, settings: RigSettings, context: StageContext) -> Face:
+    """The face, if one is wanted; what could not be made of it is told."""
+    face = fit_face(mesh, skinning, rest) if settings.face == "auto" else Face()
+    for reason in face.refused:
+        context.warn(f"No expressions for {reason}; there it stays as it was reconstructed.")
+    context.progress.advance(1, expressions=len(face.metrics["face_expressions"]))
+    return face

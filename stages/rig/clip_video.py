@@ -9,12 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from stages.artifacts.cameras import Camera, orbit
-from stages.artifacts.images import to_u8
-from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.motion import Clip
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.artifacts.video import write_mp4
+from stages.rendering.joined import Joined
 from stages.rendering.picture import STUDIO, Surface, draw
 from stages.rendering.viewpoint import viewing_distance
 
@@ -25,11 +24,11 @@ _LIGHT, _DARK = (206, 211, 219), (176, 183, 194)
 _ROWS = 8  # of each colour, beneath the texture
 
 
-def write_clip_video(folder: Path, mesh: TexturedMesh, skinning: Skinning, clip: Clip, longest_s: float, height_px: int) -> Path:
+def write_clip_video(folder: Path, figure: Joined, skinning: Skinning, clip: Clip, longest_s: float, height_px: int) -> Path:
     """``clip_<name>.mp4`` in ``folder``: the clip's first ``longest_s`` seconds, played over again from its start if it loops."""
     height = height_px // 2 * 2
     frames = shown_frames(clip, longest_s)
-    return write_mp4(folder / f"clip_{clip.name}.mp4", pictures(mesh, skinning, clip, frames, (height, height), AZIMUTH_DEG), clip.fps)
+    return write_mp4(folder / f"clip_{clip.name}.mp4", pictures(figure, skinning, clip, frames, (height, height), AZIMUTH_DEG), clip.fps)
 
 
 def shown_frames(clip: Clip, longest_s: float) -> list[int]:
@@ -41,13 +40,13 @@ def shown_frames(clip: Clip, longest_s: float) -> list[int]:
 
 
 def pictures(
-    mesh: TexturedMesh, skinning: Skinning, clip: Clip, frames: list[int], size_px: tuple[int, int], azimuth_deg: float
+    figure: Joined, skinning: Skinning, clip: Clip, frames: list[int], size_px: tuple[int, int], azimuth_deg: float
 ) -> Iterator[np.ndarray]:
     """(H, W, 3) uint8 of the named keys, ``size_px`` (width, height)."""
-    floor = Floor(mesh)
+    floor = Floor(figure)
     cameras = following(clip, frames, skinning, size_px, azimuth_deg)
     for k, (frame, camera) in enumerate(zip(frames, cameras, strict=True)):
-        yield floor.picture(skinning.posed(clip.pose(frame)), camera, k / clip.fps * clip.ground_m_s)
+        yield floor.picture(figure.posed(clip.pose(frame)), camera, k / clip.fps * clip.ground_m_s)
 
 
 def following(clip: Clip, frames: list[int], skinning: Skinning, size_px: tuple[int, int], azimuth_deg: float) -> list[Camera]:
@@ -66,21 +65,22 @@ def following(clip: Clip, frames: list[int], skinning: Skinning, size_px: tuple[
 
 
 class Floor:
-    """A figure's surface with a floor of tiles joined to it, in one texture: the figure's, and two colours beneath."""
+    """A figure's surfaces with a floor of tiles joined to them, in one texture: the figure's, and two colours beneath."""
 
-    def __init__(self, mesh: TexturedMesh) -> None:
-        kd = to_u8(mesh.kd)[..., :3]
+    def __init__(self, figure: Joined) -> None:
+        surface = figure.surface
+        kd = surface.kd_u8
         below = np.concatenate([np.full((_ROWS, kd.shape[1], 3), colour, np.uint8) for colour in (_LIGHT, _DARK)])
         self.kd = np.concatenate([kd, below])
         share = len(kd) / len(self.kd)
         rows = (np.array([1.5, 0.5]) * _ROWS) / len(self.kd)
-        v_tex = mesh.v_tex * [1.0, share] + [0.0, 1.0 - share]
+        v_tex = surface.v_tex * [1.0, share] + [0.0, 1.0 - share]
         self.v_tex = np.concatenate([v_tex, np.stack([[0.5, 0.5], rows], -1)])
-        self.faces, self.count = mesh.t_pos_idx, len(mesh.v_pos)
+        self.faces, self.count = figure.t_pos_idx, len(figure.v_pos)
         self.points, corners, dark = tiles()
-        self.t_pos_idx = np.concatenate([mesh.t_pos_idx, corners + self.count])
+        self.t_pos_idx = np.concatenate([surface.t_pos_idx, corners + self.count])
         colour = len(v_tex) + dark.astype(int)
-        self.t_tex_idx = np.concatenate([mesh.t_tex_idx, np.repeat(colour[:, None], 3, 1)])
+        self.t_tex_idx = np.concatenate([surface.t_tex_idx, np.repeat(colour[:, None], 3, 1)])
 
     def picture(self, v_pos: np.ndarray, camera: Camera, passed_m: float = 0.0) -> np.ndarray:
         """The figure with its vertices at ``v_pos``, and the tiles round where it is, ``passed_m`` of which have gone by under it."""

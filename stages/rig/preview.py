@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from stages.artifacts.body import axis_angle_wxyz
 from stages.artifacts.chains import chains_of
-from stages.artifacts.images import contact_sheet, to_u8, write_png
-from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
-from stages.rendering.picture import Surface, draw, draw_colours
+from stages.rendering.joined import Joined
+from stages.rendering.picture import draw, draw_colours
 from stages.rendering.viewpoint import looking_at
 
 BENT_DEG = 30.0
 SHOWN = ("A-pose", "T-pose", "walk", "arms up", "squat", "wave")
 
 
-def write_preview(folder: Path, mesh: MeshAsset, skinning: Skinning, confidence: np.ndarray, height_px: int) -> None:
-    """``poses.png``; ``weights.png``: each joint's colour, mixed by weight, beside the trust (white: taken from the body, red: inpainted);
+def write_preview(folder: Path, figure: Joined, skinning: Skinning, confidence: np.ndarray, height_px: int) -> None:
+    """``poses.png`` of all surfaces; of the main one ``weights.png``: each joint's colour, mixed by weight, beside the trust (white: taken from the body, red: inpainted);
     ``chains.png``, where there are chains."""
     folder.mkdir(parents=True, exist_ok=True)
-    poses = posed_pictures(mesh, skinning, height_px)
+    mesh, poses = figure.mesh, posed_pictures(figure, skinning, height_px)
     write_png(folder / "poses.png", contact_sheet(list(poses.values()), 3, list(poses)))
     rest = skinning.v_pos_rest.astype(np.float64)
     colours = np.einsum("vk,vkc->vc", skinning.weights, joint_colours(skinning.skeleton.names)[skinning.joints])
@@ -37,11 +38,11 @@ def write_preview(folder: Path, mesh: MeshAsset, skinning: Skinning, confidence:
         tiles += [draw_colours(rest, mesh.t_pos_idx, rgb, camera) for rgb in (colours, trust)]
     write_png(folder / "weights.png", contact_sheet(tiles, 4, ["weights", "trust", "weights, back", "trust, back"]))
     if chains_of(skinning.skeleton):
-        pictures = chain_pictures(mesh, skinning, height_px)
+        pictures = chain_pictures(figure, skinning, height_px)
         write_png(folder / "chains.png", contact_sheet(list(pictures.values()), 4, list(pictures)))
 
 
-def chain_pictures(mesh: MeshAsset, skinning: Skinning, height_px: int) -> dict[str, np.ndarray]:
+def chain_pictures(figure: Joined, skinning: Skinning, height_px: int) -> dict[str, np.ndarray]:
     """Title -> picture: the chains' joints in colours on grey clay, and the textured surface with every chain's root bent to one side."""
     skeleton, rest = skinning.skeleton, skinning.v_pos_rest.astype(np.float64)
     chains = chains_of(skeleton)
@@ -50,29 +51,28 @@ def chain_pictures(mesh: MeshAsset, skinning: Skinning, height_px: int) -> dict[
     colours[joints] = joint_colours(tuple(str(j) for j in joints))
     mixed = np.einsum("vk,vkc->vc", skinning.weights, colours[skinning.joints])
     bend = axis_angle_wxyz(np.array([0.0, 1.0, 0.0]), BENT_DEG)
-    bent = skinning.posed(skeleton.joint_transforms({skeleton.names[chain.joints[0]]: bend for chain in chains}))
+    bent = figure.posed(skeleton.joint_transforms({skeleton.names[chain.joints[0]]: bend for chain in chains}))
     pictures = {}
     for side, azimuth in (("", 20.0), (", back", 160.0)):
         camera = looking_at(rest, azimuth, height_px, height_px)
-        shade = 0.45 + 0.55 * np.maximum(vertex_normals(rest, mesh.t_pos_idx) @ camera.c2w[:3, 2], 0)[:, None]
-        pictures[f"chains{side}"] = draw_colours(rest, mesh.t_pos_idx, mixed * shade, camera)
-        pictures[f"bent by {BENT_DEG:.0f} degrees{side}"] = textured_picture(mesh, bent, azimuth, height_px)
+        shade = 0.45 + 0.55 * np.maximum(vertex_normals(rest, figure.mesh.t_pos_idx) @ camera.c2w[:3, 2], 0)[:, None]
+        pictures[f"chains{side}"] = draw_colours(rest, figure.mesh.t_pos_idx, mixed * shade, camera)
+        pictures[f"bent by {BENT_DEG:.0f} degrees{side}"] = textured_picture(figure, bent, azimuth, height_px)
     return pictures
 
 
-def textured_picture(mesh: MeshAsset, v_pos: np.ndarray, azimuth_deg: float, height_px: int) -> np.ndarray:
-    """The textured surface with its vertices at ``v_pos`` (V, 3)."""
-    textured = mesh.mesh
-    surface = Surface(vertex_normals(v_pos, textured.t_pos_idx), textured.t_pos_idx, textured.v_tex, textured.t_tex_idx, to_u8(textured.kd))
+def textured_picture(figure: Joined, v_pos: np.ndarray, azimuth_deg: float, height_px: int) -> np.ndarray:
+    """The textured surfaces with their vertices at ``v_pos`` (V, 3)."""
+    surface = replace(figure.surface, v_nrm=vertex_normals(v_pos, figure.t_pos_idx))
     return draw(surface, v_pos, looking_at(v_pos, azimuth_deg, height_px, height_px))
 
 
-def posed_pictures(mesh: MeshAsset, skinning: Skinning, height_px: int) -> dict[str, np.ndarray]:
-    """Name -> picture of the textured surface in each showcase pose."""
+def posed_pictures(figure: Joined, skinning: Skinning, height_px: int) -> dict[str, np.ndarray]:
+    """Name -> picture of the textured surfaces in each showcase pose."""
     pictures = {}
     for name in SHOWN:
         transforms = skinning.skeleton.joint_transforms(showcase_pose(skinning.skeleton, name))
-        pictures[name] = textured_picture(mesh, skinning.posed(transforms), 20.0, height_px)
+        pictures[name] = textured_picture(figure, figure.posed(transforms), 20.0, height_px)
     return pictures
 
 

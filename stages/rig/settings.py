@@ -37,7 +37,15 @@ class RigSettings(BaseModel):
     chains: Literal["auto", "none"] = Field(
         "auto", description="Chains of joints in loose hair and skirts, so that they can swing; unturned they change nothing. `auto` lays them where something hangs, "
         "`none` leaves hair to the head and skirts to hips and legs.")
+    hands: Literal["auto", "none"] = Field(
+        "auto", description="The body's own hands, with fingers apart, in place of the reconstruction's mittens. `auto`: where they can be joined to the wrists; "
+        "where not, the run says why and they stay. `none`: they stay.")
+    beneath: Literal["auto", "none"] = Field(
+        "auto", description="The bare body under hair and clothes, to be seen where a part is taken off. `auto`: where `masks.parts` had parts labelled.")
     chain_limits: ChainSettings = Field(ChainSettings(), description="How many chains there may be, and how long they are.")
+    face: Literal["auto", "none"] = Field(
+        "auto", description="A face that moves: lids and a mouth fitted to the eyes and the mouth that are painted on the reconstruction, with VRM's expressions "
+        "as morph targets. `auto` makes what it finds with confidence and says what it does not; `none` leaves the surface as it is.")
     preview_px: int = Field(480, ge=64, le=2048, description="Height of the preview pictures (pixels).")
 
     @model_validator(mode="after")

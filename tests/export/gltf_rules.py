@@ -65,6 +65,11 @@ class Raw:
         (primitive,) = mesh["primitives"]
         return {k: self.values(v) for k, v in primitive["attributes"].items()}
 
+    def primitives(self) -> list[tuple[dict, dict[str, np.ndarray]]]:
+        """All of them, and their attributes."""
+        found = [p for mesh in self.json["meshes"] for p in mesh["primitives"]]
+        return [(p, {k: self.values(v) for k, v in p["attributes"].items()}) for p in found]
+
     def inverse_binds(self) -> np.ndarray:
         """(J, 4, 4) for column vectors."""
         return self.values(self.json["skins"][0]["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
@@ -88,8 +93,13 @@ def check_rules(path: Path) -> Raw:
 
 
 def _check_geometry(raw: Raw) -> None:
-    (primitive,) = raw.json["meshes"][0]["primitives"]
-    attributes = raw.attributes()
+    for primitive, attributes in raw.primitives():
+        _check_primitive(raw, primitive, attributes)
+    for view in raw.json["bufferViews"]:
+        assert view["byteOffset"] % 4 == 0
+
+
+def _check_primitive(raw: Raw, primitive: dict, attributes: dict[str, np.ndarray]) -> None:
     count = len(attributes["POSITION"])
     assert {len(v) for v in attributes.values()} == {count}
     position = raw.json["accessors"][primitive["attributes"]["POSITION"]]
@@ -103,12 +113,10 @@ def _check_geometry(raw: Raw) -> None:
         np.testing.assert_allclose(np.linalg.norm(tangent[:, :3], axis=-1), 1, atol=1e-5)
         assert set(np.unique(tangent[:, 3])) <= {-1.0, 1.0}
         assert np.abs((tangent[:, :3] * attributes["NORMAL"]).sum(-1)).max() < 1e-4
-    for view in raw.json["bufferViews"]:
-        assert view["byteOffset"] % 4 == 0
 
 
 def _check_skin(raw: Raw, world: dict[int, np.ndarray]) -> None:
-    skin, attributes = raw.json["skins"][0], raw.attributes()
+    skin = raw.json["skins"][0]
     nodes = raw.json["nodes"]
     skinned = [n for n, node in enumerate(nodes) if "mesh" in node]
     assert all("skin" in nodes[n] and n in raw.json["scenes"][0]["nodes"] for n in skinned)
@@ -118,8 +126,12 @@ def _check_skin(raw: Raw, world: dict[int, np.ndarray]) -> None:
         assert "rotation" not in node and "scale" not in node and "matrix" not in node
     for j, inverse in zip(skin["joints"], raw.inverse_binds(), strict=True):
         np.testing.assert_allclose(world[j] @ inverse, np.eye(4), atol=1e-6)
-    joints, weights = attributes["JOINTS_0"], attributes["WEIGHTS_0"]
-    assert joints.max() < len(skin["joints"]) and weights.min() >= 0
+    for _, attributes in raw.primitives():
+        _check_influences(attributes["JOINTS_0"], attributes["WEIGHTS_0"], len(skin["joints"]))
+
+
+def _check_influences(joints: np.ndarray, weights: np.ndarray, count: int) -> None:
+    assert joints.max() < count and weights.min() >= 0
     np.testing.assert_allclose(weights.astype(float).sum(-1), 1, atol=3e-7)
     assert (joints[weights == 0] == 0).all() and (np.diff(weights, axis=-1) <= 1e-7).all()
     for row, w in zip(joints, weights, strict=True):

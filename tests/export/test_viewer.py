@@ -16,12 +16,16 @@ import pytest
 from stages.artifacts.body import skin
 from stages.artifacts.cameras import orbit
 from stages.artifacts.glb import GlbMaterial, animations_of, write_glb, y_up_to_z_up, z_up_to_y_up
-from stages.artifacts.glb_reader import dense_weights
+from stages.artifacts.glb_reader import dense_weights, read_glb
+from stages.export.figure import Figure
+from stages.export.glb import layers_of, surface_at_rest
 from stages.export.viewer.page import viewer_page
 from stages.rig.motion.builtin import made_clip
+from tests.export.attached import attached_rig
 from tests.export.gltf_rules import check_rules
 from tests.export.test_glb import PNG, figure
 from tests.rig.figures import body, skeleton
+from tests.rig.stage_folders import mesh_asset
 
 SCRIPT = Path(str(resources.files("stages.export.viewer").joinpath("viewer.js")))
 NODE = shutil.which("node")
@@ -107,3 +111,27 @@ def test_time_goes_round_and_stands_still() -> None:
     const s = {playing: true, clip: {seconds: 2}, t: 1.9, played: 5}; v.advance(s, 0.3); const first = [s.t, s.played]; s.playing = false; v.advance(s, 1);
     const z = {distance: 3, nearest: 1}; v.zoom(z, 100); const far = z.distance; v.zoom(z, 1e-6); console.log(JSON.stringify([first, s.t, far, z.distance]));""")
     assert got[0] == pytest.approx([0.2, 5.3]) and got[1] == got[0][0] and got[2:] == [12, 1]
+
+
+def test_the_script_reads_every_surface_and_its_morphs(tmp_path: Path) -> None:
+    rig = attached_rig(tmp_path / "rig")
+    figure = Figure(mesh_asset(tmp_path / "mesh", body(0.04).v_pos, body(0.04).t_pos_idx).mesh, rig.skinning, (), (), rig.attachments, rig.morphs, rig.hidden)
+    skinning, layers = rig.skinning, layers_of(rig.attachments, "m")
+    write_glb(tmp_path / "a.glb", surface_at_rest(figure, skinning), GlbMaterial("m", PNG), skinning.skeleton, skinning.joints, skinning.weights, layers=layers)
+    got = node("""
+    const f = v.readFigure(new Uint8Array(fs.readFileSync(process.argv[2])));
+    console.log(JSON.stringify({names: f.expressions, parts: f.parts.map((p) => [p.position.length, p.png.length > 0, p.bothSides]),
+      morphs: f.parts.map((p) => [...p.morphs].map(([n, d]) => [n, Array.from(d)]))}));""", str(tmp_path / "a.glb"))
+    ours = read_glb(tmp_path / "a.glb").parts
+    assert got["names"] == ["aa", "blink", "wink"] and got["parts"] == [[3 * len(p.v_pos), True, p.name == "hat"] for p in ours]
+    for part, morphs in zip(ours, got["morphs"], strict=True):
+        assert [name for name, _ in morphs] == list(part.morphs)
+        for name, moved in morphs:
+            np.testing.assert_allclose(y_up_to_z_up(np.array(moved).reshape(-1, 3)), part.morphs[name], atol=1e-7)
+
+
+def test_eyes_are_open_most_of_the_time_and_shut_now_and_then() -> None:
+    shut = np.array(node("console.log(JSON.stringify(Array.from({length: 6000}, (_, k) => v.blinkAt(k / 100))));"))
+    assert shut.min() == 0 and shut.max() == 1 and 0.02 < (shut > 0.5).mean() < 0.1
+    begins = np.flatnonzero((shut[1:] > 0.5) & (shut[:-1] <= 0.5))
+    assert 14 <= len(begins) <= 30 and np.abs(np.diff(shut)).max() < 0.2

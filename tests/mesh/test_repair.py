@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from scripts.bench.evaluate_mesh import holes_seen
-from stages.mesh.decimate import decimated
+from stages.artifacts.decimate import decimated
 from stages.mesh.repair import drop_crowded, edge_use, face_areas, face_components, fill_holes, is_edge_manifold, repaired, seen_from_outside
 from stages.mesh.untangle import folded_faces, untangled
 

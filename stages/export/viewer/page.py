@@ -6,11 +6,13 @@ import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 from stages.artifacts.glb import GlbMaterial
 from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.parts import BENEATH
 from stages.export import glb
 from stages.export.delivery import Delivery
 from stages.export.textures import textures_of
@@ -21,7 +23,8 @@ PAGE = "character.html"
 def write_viewer(delivery: Delivery, mesh: MeshAsset, clips: Sequence[Mapping[str, Any]]) -> None:
     """``preview/character.html``: the figure with its base colour alone, reduced to ``viewer_px``."""
     settings, light = delivery.settings, delivery.context.work / "viewer.glb"
-    glb.write_figure(delivery, light, GlbMaterial(settings.name, textures_of(mesh, settings.viewer_px).kd))
+    joined = replace(delivery, figure=replace(delivery.figure.without(BENEATH), parts=None))
+    glb.write_figure(joined, light, GlbMaterial(settings.name, textures_of(mesh, settings.viewer_px).kd))
     page = viewer_page(settings.name, light.read_bytes(), clips)
     (delivery.folder / "preview" / PAGE).write_text(page, encoding="utf-8")
 

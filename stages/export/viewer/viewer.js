@@ -1,4 +1,4 @@
-// A viewer for the project's own GLB files: one skinned, textured mesh, its skeleton, its animations. WebGL2, nothing else.
+// A viewer for the project's own GLB files: skinned, textured surfaces, their skeleton, animations and morph targets. WebGL2, nothing else.
 //
 // Matrices are column-major arrays of 16, quaternions xyzw, as in glTF. What needs no browser stands first and is tested with node.
 "use strict";
@@ -15,26 +15,46 @@ function splitGlb(bytes) {
   return {json, binary: bytes.subarray(28 + size)};
 }
 
-/** The values of an accessor as a typed array. */
+/** The values of an accessor as a typed array; what has no data is zero. */
 function accessor(glb, index) {
-  const item = glb.json.accessors[index], view = glb.json.bufferViews[item.bufferView];
-  const Kind = ARRAYS[item.componentType], start = (view.byteOffset || 0) + (item.byteOffset || 0);
-  const count = item.count * COLUMNS[item.type];
+  const item = glb.json.accessors[index], columns = COLUMNS[item.type], Kind = ARRAYS[item.componentType];
+  const values = item.bufferView === undefined ? new Kind(item.count * columns) : packed(glb, item, item.count * columns, item.componentType);
+  if (item.sparse) {
+    const {count, indices} = item.sparse, where = packed(glb, indices, count, indices.componentType);
+    const given = packed(glb, item.sparse.values, count * columns, item.componentType);
+    where.forEach((v, k) => values.set(given.subarray(k * columns, k * columns + columns), v * columns));
+  }
+  return values;
+}
+
+/** ``count`` numbers of one type from where ``item`` says. */
+function packed(glb, item, count, type) {
+  const view = glb.json.bufferViews[item.bufferView], Kind = ARRAYS[type], start = (view.byteOffset || 0) + (item.byteOffset || 0);
   return new Kind(glb.binary.slice(start, start + count * Kind.BYTES_PER_ELEMENT).buffer);
 }
 
-/** Everything that is drawn and played: geometry, texture, nodes, joints, clips. */
+/** One surface: geometry, texture, and by name how far each morph target moves its vertices. */
+function readPart(glb, mesh, primitive) {
+  const read = (name) => primitive.attributes[name] === undefined ? null : accessor(glb, primitive.attributes[name]);
+  const names = (mesh.extras && mesh.extras.targetNames) || [], material = glb.json.materials[primitive.material];
+  return {
+    position: read("POSITION"), normal: read("NORMAL"), uv: read("TEXCOORD_0"), joints: read("JOINTS_0"), weights: read("WEIGHTS_0"),
+    indices: accessor(glb, primitive.indices), png: picture(glb, primitive.material), bothSides: Boolean(material && material.doubleSided),
+    morphs: new Map((primitive.targets || []).map((target, k) => [names[k], accessor(glb, target.POSITION)])),
+  };
+}
+
+/** Everything that is drawn and played: surfaces (the first one's geometry also by itself), nodes, joints, clips. */
 function readFigure(bytes) {
   const glb = splitGlb(bytes), json = glb.json;
-  const primitive = json.meshes[0].primitives[0], read = (name) => primitive.attributes[name] === undefined ? null : accessor(glb, primitive.attributes[name]);
+  const parts = json.meshes.flatMap((mesh) => mesh.primitives.map((primitive) => readPart(glb, mesh, primitive)));
   const skin = json.skins ? json.skins[0] : null;
   const parents = new Array(json.nodes.length).fill(-1);
   json.nodes.forEach((node, n) => (node.children || []).forEach((c) => { parents[c] = n; }));
   return {
-    position: read("POSITION"), normal: read("NORMAL"), uv: read("TEXCOORD_0"), joints: read("JOINTS_0"), weights: read("WEIGHTS_0"),
-    indices: accessor(glb, primitive.indices), png: picture(glb, primitive.material), nodes: json.nodes, parents,
+    ...parts[0], parts, expressions: [...new Set(parts.flatMap((part) => [...part.morphs.keys()]))], nodes: json.nodes, parents,
     order: parentsFirst(json, parents), jointNodes: skin ? skin.joints : [], inverse: skin ? accessor(glb, skin.inverseBindMatrices) : null,
-    clips: (json.animations || []).map((animation) => readClip(glb, animation)), bounds: json.accessors[primitive.attributes.POSITION],
+    clips: (json.animations || []).map((animation) => readClip(glb, animation)), bounds: json.accessors[json.meshes[0].primitives[0].attributes.POSITION],
   };
 }
 
@@ -122,6 +142,13 @@ function skinMatrices(figure, worlds) {
   return out;
 }
 
+/** How far the eyes are shut, from 0 to 1, ``t`` seconds after the page was opened: now and then for a fifth of a second, sometimes twice. */
+function blinkAt(t) {
+  const shut = (since) => since < 0 || since > 0.24 ? 0 : since < 0.08 ? since / 0.08 : since < 0.11 ? 1 : (0.24 - since) / 0.13;
+  const turn = Math.floor(t / 3.7), start = 1.2 + 1.9 * Math.abs(Math.sin(turn * 12.9898)), within = t - 3.7 * turn;
+  return Math.max(shut(within - start), turn % 3 === 2 ? shut(within - start - 0.32) : 0);
+}
+
 function perspective(fov, aspect, near, far) {
   const f = 1 / Math.tan(fov / 2);
   return new Float64Array([f / aspect, 0, 0, 0, 0, f, 0, 0, 0, 0, (far + near) / (near - far), -1, 0, 0, 2 * far * near / (near - far), 0]);
@@ -139,15 +166,15 @@ function orbitView(azimuth, height, distance, [x, y, z]) {
 // ---- What needs a browser ----
 
 const FIGURE_VERTEX = `#version 300 es
-in vec3 position; in vec3 normal; in vec2 uv; in uvec4 joints; in vec4 weights;
-uniform mat4 clip; uniform highp sampler2D bones; uniform bool skinned;
+in vec3 position; in vec3 normal; in vec2 uv; in uvec4 joints; in vec4 weights; in vec3 blink; in vec3 face;
+uniform mat4 clip; uniform highp sampler2D bones; uniform bool skinned; uniform vec2 expressed;
 out vec3 seen; out vec2 at;
 mat4 bone(uint j) { int x = int(j) * 4; return mat4(texelFetch(bones, ivec2(x, 0), 0), texelFetch(bones, ivec2(x + 1, 0), 0), texelFetch(bones, ivec2(x + 2, 0), 0), texelFetch(bones, ivec2(x + 3, 0), 0)); }
 void main() {
   mat4 move = mat4(1.0);
   if (skinned) move = weights.x * bone(joints.x) + weights.y * bone(joints.y) + weights.z * bone(joints.z) + weights.w * bone(joints.w);
   seen = mat3(move) * normal; at = uv;
-  gl_Position = clip * move * vec4(position, 1.0);
+  gl_Position = clip * move * vec4(position + expressed.x * blink + expressed.y * face, 1.0);
 }`;
 const FIGURE_FRAGMENT = `#version 300 es
 precision highp float;
@@ -192,20 +219,40 @@ function attribute(gl, made, name, values, columns, whole) {
   else gl.vertexAttribPointer(place, columns, gl.FLOAT, false, 0, 0);
 }
 
-function figureOnCard(gl, figure) {
-  const made = program(gl, FIGURE_VERTEX, FIGURE_FRAGMENT), array = gl.createVertexArray();
-  gl.bindVertexArray(array);
-  attribute(gl, made, "position", figure.position, 3);
-  attribute(gl, made, "normal", figure.normal, 3);
-  attribute(gl, made, "uv", figure.uv, 2);
-  attribute(gl, made, "joints", figure.joints, 4, true);
-  attribute(gl, made, "weights", figure.weights, 4);
-  gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
-  gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, figure.indices, gl.STATIC_DRAW);
+/** The figure's surfaces on the graphics card, with the one program that draws them all. */
+async function figureOnCard(gl, figure) {
+  const made = program(gl, FIGURE_VERTEX, FIGURE_FRAGMENT), parts = [];
+  for (const part of figure.parts) parts.push(await partOnCard(gl, made, part));
   const bones = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, bones);
   for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
-  return {made, array, bones, kd: null, where: (name) => gl.getUniformLocation(made, name)};
+  return {made, parts, bones, where: (name) => gl.getUniformLocation(made, name)};
+}
+
+async function partOnCard(gl, made, part) {
+  const array = gl.createVertexArray();
+  gl.bindVertexArray(array);
+  attribute(gl, made, "position", part.position, 3);
+  attribute(gl, made, "normal", part.normal, 3);
+  attribute(gl, made, "uv", part.uv, 2);
+  attribute(gl, made, "joints", part.joints, 4, true);
+  attribute(gl, made, "weights", part.weights, 4);
+  attribute(gl, made, "blink", part.morphs.get("blink"), 3);
+  gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+  gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, part.indices, gl.STATIC_DRAW);
+  gl.bindVertexArray(null);
+  return {array, part, count: part.indices.length, kd: part.png && part.uv ? await loadTexture(gl, part.png) : null};
+}
+
+/** Lay out an expression (null: none) for drawing. */
+function express(gl, card, name) {
+  for (const {array, part} of card.parts) {
+    gl.bindVertexArray(array);
+    const place = gl.getAttribLocation(card.made, "face");
+    if (place >= 0) gl.disableVertexAttribArray(place);
+    attribute(gl, card.made, "face", part.morphs.get(name), 3);
+  }
+  gl.bindVertexArray(null);
 }
 
 async function loadTexture(gl, png) {
@@ -242,19 +289,22 @@ function drawMoment(gl, cards, figure, state) {
   drawFloor(gl, cards.floor, clip, middle, max[1] - min[1], state);
   const {figure: card} = cards;
   gl.useProgram(card.made);
-  gl.bindVertexArray(card.array);
   gl.activeTexture(gl.TEXTURE1);
   gl.bindTexture(gl.TEXTURE_2D, card.bones);
   if (root) gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32F, 4 * figure.jointNodes.length, 1, 0, gl.RGBA, gl.FLOAT, skinMatrices(figure, worlds));
   gl.activeTexture(gl.TEXTURE0);
-  gl.bindTexture(gl.TEXTURE_2D, card.kd);
   gl.uniformMatrix4fv(card.where("clip"), false, clip);
   gl.uniform1i(card.where("bones"), 1);
   gl.uniform1i(card.where("kd"), 0);
   gl.uniform1i(card.where("skinned"), root ? 1 : 0);
-  gl.uniform1i(card.where("textured"), card.kd ? 1 : 0);
+  gl.uniform2f(card.where("expressed"), state.face ? 0 : blinkAt(state.seen || 0), state.face ? 1 : 0);
   gl.uniform3f(card.where("light"), view[2], view[6], view[10]);
-  gl.drawElements(gl.TRIANGLES, figure.indices.length, gl.UNSIGNED_INT, 0);
+  for (const part of card.parts) {
+    gl.bindVertexArray(part.array);
+    gl.bindTexture(gl.TEXTURE_2D, part.kd);
+    gl.uniform1i(card.where("textured"), part.kd ? 1 : 0);
+    gl.drawElements(gl.TRIANGLES, part.count, gl.UNSIGNED_INT, 0);
+  }
 }
 
 function drawFloor(gl, card, clip, middle, tall, state) {
@@ -297,13 +347,13 @@ async function show(base64, clips) {
   const canvas = document.getElementById("view"), gl = canvas.getContext("webgl2", {antialias: true});
   if (!gl) throw new Error("this browser has no WebGL2");
   const figure = readFigure(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
-  const cards = {figure: figureOnCard(gl, figure), floor: floorOnCard(gl)};
-  if (figure.png && figure.uv) cards.figure.kd = await loadTexture(gl, figure.png);
+  const cards = {figure: await figureOnCard(gl, figure), floor: floorOnCard(gl)};
   const tall = figure.bounds.max[1] - figure.bounds.min[1];
   const state = {azimuth: 0.5, height: 0.12, distance: 2.1 * tall, nearest: 0.5 * tall, clip: figure.clips[0] || null, t: 0, played: 0, speed: 0, playing: true, last: 0};
-  const controls = wire(figure, clips, state);
+  const controls = wire(figure, clips, state, (name) => express(gl, cards.figure, name));
   listen(canvas, state);
   const frame = (now) => {
+    state.seen = now / 1000;
     advance(state, Math.min((now - state.last) / 1000, 0.1));
     state.last = now;
     controls.tell();
@@ -320,7 +370,7 @@ function advance(state, seconds) {
   if (state.t > state.clip.seconds) state.t %= Math.max(state.clip.seconds, 1e-6);
 }
 
-function wire(figure, clips, state) {
+function wire(figure, clips, state, expressed) {
   const select = document.getElementById("clip"), play = document.getElementById("play"), bar = document.getElementById("time");
   const choose = (k) => Object.assign(state, {clip: figure.clips[k] || null, t: 0, played: 0, speed: clips[k] ? clips[k].ground_m_s : 0});
   figure.clips.forEach((clip, k) => select.add(new Option(clip.name, k)));
@@ -328,7 +378,13 @@ function wire(figure, clips, state) {
   select.onchange = () => choose(Number(select.value));
   play.onclick = () => { state.playing = !state.playing; };
   bar.oninput = () => { state.playing = false; state.t = bar.value * (state.clip ? state.clip.seconds : 0); };
-  document.getElementById("controls").hidden = !figure.clips.length;
+  const face = document.getElementById("face");
+  face.add(new Option("blinking", ""));
+  figure.expressions.forEach((name) => face.add(new Option(name, name)));
+  face.onchange = () => { state.face = face.value || null; expressed(state.face); };
+  face.hidden = !figure.expressions.length;
+  for (const control of [select, play, bar]) control.hidden = !figure.clips.length;
+  document.getElementById("controls").hidden = !figure.clips.length && !figure.expressions.length;
   choose(0);
   return {tell() {
     play.textContent = state.playing ? "pause" : "play";
@@ -336,4 +392,4 @@ function wire(figure, clips, state) {
   }};
 }
 
-if (typeof module !== "undefined") module.exports = {readFigure, worldsAt, skinMatrices, orbitView, perspective, multiply, sample, advance, zoom};
+if (typeof module !== "undefined") module.exports = {readFigure, worldsAt, skinMatrices, orbitView, perspective, multiply, sample, advance, zoom, blinkAt};

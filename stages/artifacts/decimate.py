@@ -36,7 +36,7 @@ def quadrics(v, f, weight):
     q, mass = np.zeros((v.shape[0], 10)), np.zeros(v.shape[0])
     plane = np.empty(5)
     for t in range(f.shape[0]):
-        plane_of(v, f[t, 0], f[t, 1], f[t, 2], plane)
+        facet(v, f[t, 0], f[t, 1], f[t, 2], plane)
         size = plane[3]
         if size < 1e-18:
             continue
@@ -85,7 +85,7 @@ def edge_cost(q, mass, v, a, b, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _neighbours(i, f, alive, head, following, mark, stamp, out):
+def neighbours(i, f, alive, head, following, mark, stamp, out):
     """Fill ``out`` with the vertices round ``i``, each once; returns their number. ``mark`` carries ``stamp`` for them."""
     n, corner = 0, head[i]
     while corner >= 0:
@@ -102,7 +102,7 @@ def _neighbours(i, f, alive, head, following, mark, stamp, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def plane_of(v, i, j, k, out):
+def facet(v, i, j, k, out):
     """``out`` (5,): unit normal of triangle i j k, twice its area, and its shape: that over the longest edge squared (0.87 at best)."""
     ax, ay, az = v[j, 0] - v[i, 0], v[j, 1] - v[i, 1], v[j, 2] - v[i, 2]
     bx, by, bz = v[k, 0] - v[i, 0], v[k, 1] - v[i, 1], v[k, 2] - v[i, 2]
@@ -115,7 +115,7 @@ def plane_of(v, i, j, k, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _turns_over(i, other, point, v, f, alive, head, following):
+def turns_over(i, other, point, v, f, alive, head, following):
     """Whether moving vertex ``i`` to ``point`` turns over a triangle that does not hold ``other``, or makes a sliver of it."""
     before, after = np.empty(5), np.empty(5)
     old = v[i].copy()
@@ -123,9 +123,9 @@ def _turns_over(i, other, point, v, f, alive, head, following):
     while corner >= 0:
         t = corner // 3
         if alive[t] and f[t, 0] != other and f[t, 1] != other and f[t, 2] != other:
-            plane_of(v, f[t, 0], f[t, 1], f[t, 2], before)
+            facet(v, f[t, 0], f[t, 1], f[t, 2], before)
             v[i] = point
-            plane_of(v, f[t, 0], f[t, 1], f[t, 2], after)
+            facet(v, f[t, 0], f[t, 1], f[t, 2], after)
             v[i] = old
             turned = before[0] * after[0] + before[1] * after[1] + before[2] * after[2]
             if before[4] > SLIVER and (after[4] < min(GOOD_SHAPE, 0.7 * before[4]) or turned < LEAST_TURN):
@@ -135,7 +135,7 @@ def _turns_over(i, other, point, v, f, alive, head, following):
 
 
 @numba.njit(cache=True, nogil=True)
-def _merge(a, b, v, f, alive, head, following, point):
+def merge(a, b, v, f, alive, head, following, point):
     """Vertex ``b`` becomes ``a`` at ``point``; returns the number of triangles that die."""
     died, corner, last = 0, head[b], np.int64(-1)
     while corner >= 0:
@@ -183,25 +183,25 @@ def _collapse(v, f, weight, target):
         if version[a] != version_a or version[b] != version_b or head[a] < 0 or head[b] < 0:
             continue
         stamp += 1
-        n_a = _neighbours(a, f, alive, head, following, mark, stamp, ring)
+        n_a = neighbours(a, f, alive, head, following, mark, stamp, ring)
         shared = 0
-        n_b = _neighbours(b, f, alive, head, following, mark, -2 - stamp, ring_b)
+        n_b = neighbours(b, f, alive, head, following, mark, -2 - stamp, ring_b)
         for k in range(n_a):
             if mark[ring[k]] == -2 - stamp:
                 shared += 1
         if shared != 2 or n_a + n_b < 9:
             continue
         edge_cost(q, mass, v, a, b, point)
-        if _turns_over(a, b, point, v, f, alive, head, following) or _turns_over(b, a, point, v, f, alive, head, following):
+        if turns_over(a, b, point, v, f, alive, head, following) or turns_over(b, a, point, v, f, alive, head, following):
             continue
-        left -= _merge(a, b, v, f, alive, head, following, point)
+        left -= merge(a, b, v, f, alive, head, following, point)
         for k in range(10):
             q[a, k] += q[b, k]
         mass[a] += mass[b]
         version[a] += 1
         version[b] += 1
         stamp += 1
-        n_a = _neighbours(a, f, alive, head, following, mark, stamp, ring)
+        n_a = neighbours(a, f, alive, head, following, mark, stamp, ring)
         for k in range(n_a):
             c = ring[k]
             low, high = min(a, c), max(a, c)

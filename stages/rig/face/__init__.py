@@ -1,0 +1,1 @@
+"""A face that moves: lids and a mouth fitted to the eyes and the mouth that are painted on a reconstructed head."""
