@@ -111,7 +111,7 @@ def _built(
     pieces: list[Piece] = [piece for eye in eyes for piece in lids(eye, view, texture, skin, landmarks.scale)]
     if mouth is not None and cut is not None:
         around = skin_piece(cut, v_pos, vertex_normals(v_pos, mesh.t_pos_idx), fields, texture, skin)
-        pieces += [around, pocket(cut, around.v_pos[cut.upper], mouth, fields, texture, skin), teeth(mouth, fields, texture, skin)]
+        pieces += [around, pocket(cut, around.v_pos[cut.upper], mouth, fields, texture, skin), teeth(around.v_pos, mouth, fields, texture, skin)]
     seen = np.unique(mesh.t_pos_idx[np.unique(view.triangle[view.triangle >= 0])])
     morphs = {name: _on_surface(fields, name, v_pos, seen) for name in fields.names}
     moving = {name: morph for name, morph in morphs.items() if len(morph.index)}

@@ -14,7 +14,7 @@ from stages.rig.face.skin import SkinWeights
 from stages.rig.face.texture import INSIDE, TEETH, FaceTexture
 
 POCKET_M, THROAT_M = 0.0025, 0.0090  # depth behind the lips of where the pocket widens, and of its back
-TEETH_M, TEETH_DEPTH_M, TEETH_COLUMNS = 0.0026, 0.0016, 11
+TEETH_M, TEETH_DEPTH_M, TEETH_COLUMNS, LIP_M = 0.0026, 0.0016, 11, 0.004
 _ROWS = ((0.0, 1.0, 1.0), (POCKET_M, 1.10, 0.985), (THROAT_M, 1.10, 0.93))  # depth, growth of the lip's way, v; the lower half mirrors it
 
 
@@ -57,15 +57,16 @@ def pocket(cut: Cut, lips: np.ndarray, mouth: Mouth, fields: Fields, texture: Fa
     return Piece(flat_pos, normals, triangles, uv.reshape(-1, 2), offsets, joints, weights)
 
 
-def teeth(mouth: Mouth, fields: Fields, texture: FaceTexture, skin: SkinWeights) -> Piece:
-    """A band behind the upper lip, which comes out below it as far as an expression shows teeth."""
+def teeth(around: np.ndarray, mouth: Mouth, fields: Fields, texture: FaceTexture, skin: SkinWeights) -> Piece:
+    """A band behind the upper lip, which comes out below it as far as an expression shows teeth. ``around`` (N, 3): points of the skin round the mouth."""
     scale = fields.landmarks.scale
     s = np.linspace(-0.86, 0.86, TEETH_COLUMNS)
     x = mouth.middle_m + s * mouth.half_m
     line = np.polyval(mouth.line, s)
     height = TEETH_M * scale * (1 - 0.5 * s**2)
-    behind = line + np.linspace(-0.5, 1.5, 9)[:, None] * height
-    y = fields.view.depth(np.broadcast_to(x, behind.shape), behind).max(0) + TEETH_DEPTH_M * scale  # behind all of the lip that hides them
+    near = np.hypot(around[:, 0] - x[:, None], around[:, 2] - (line + height / 2)[:, None]) < LIP_M * scale
+    y = np.where(near, around[:, 1], -np.inf).max(1)
+    y = np.where(np.isfinite(y), y, fields.view.depth(x, line)) + TEETH_DEPTH_M * scale  # behind all of the lip that hides them
     v_pos = np.stack([np.stack([x, y, line + 0.0004 * scale + h], -1) for h in (height, 0 * height)])
     mover = Lips(mouth, scale)
     offsets = {}

@@ -29,11 +29,11 @@ class MouthShape:
 
 
 MOUTHS: Mapping[str, MouthShape] = {
-    "aa": MouthShape(-0.05, 0.0, 0.20, 0.88, 0.26, 0.55),
+    "aa": MouthShape(-0.05, 0.0, 0.20, 0.84, 0.26, 0.55),
     "ih": MouthShape(0.06, 0.06, 0.10, 0.34, 0.20, 0.3),
     "ou": MouthShape(-0.48, 0.0, 0.16, 0.36, 0.0, 0.8),
     "ee": MouthShape(0.14, 0.14, 0.10, 0.46, 0.24, 0.4),
-    "oh": MouthShape(-0.33, 0.0, 0.26, 0.68, 0.0, 0.8),
+    "oh": MouthShape(-0.30, 0.0, 0.24, 0.62, 0.0, 0.8),
     "happy": MouthShape(0.22, 0.34, 0.04, 0.66, 0.22, 0.5),
     "angry": MouthShape(0.02, -0.26, 0.04, 0.20, 0.14, 0.2),
     "sad": MouthShape(-0.14, -0.30, 0.02, 0.06, 0.0, 0.4),
