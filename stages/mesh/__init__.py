@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=5,
+    version=6,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -96,7 +96,7 @@ def painted_charts(
     settings: MeshSettings, observed: list[Observed], low: tuple[np.ndarray, np.ndarray], fine: tuple[np.ndarray, np.ndarray],
     context: StageContext,
 ) -> dict[str, np.ndarray]:
-    """Texture coordinates, base colour, light and normal map of the decimated surface ``low``."""
+    """Texture coordinates, base colour, light and normal map of the remeshed surface ``low``."""
     v_pos, faces = low
     near = close_ups(v_pos, observed)
     v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size, near[faces].all(1), settings.head_detail)
