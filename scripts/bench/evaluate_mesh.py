@@ -23,13 +23,13 @@ from scipy import ndimage
 
 from scripts.bench.machine import report
 from stages.artifacts.cameras import Camera, orbit
+from stages.artifacts.closest import closest_points
 from stages.artifacts.glb_reader import read_glb
 from stages.artifacts.scores import figure_psnr, gradient_energy_ratio, on_white, psnr
 from stages.artifacts.views import ViewSet
 from stages.mesh.repair import face_areas, face_components, is_edge_manifold
 from stages.rendering.picture import Surface, draw
 from stages.rendering.zbuffer import interpolate, rasterize
-from stages.artifacts.closest import closest_points
 
 SAMPLES = 100_000
 WITHIN = 0.005

@@ -37,6 +37,7 @@ from scripts.train.batches import FACE_PARTS
 from scripts.train.things import things_in, words_for
 from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera
+from stages.artifacts.closest import closest_points
 from stages.artifacts.conditions import ConditionSet, write_body
 from stages.artifacts.framing import body_ring, head_ring
 from stages.artifacts.labels import write_labels
@@ -55,7 +56,6 @@ from stages.mesh.repair import face_areas
 from stages.mesh.votes import votes
 from stages.rig import STAGE as RIG
 from stages.rig import RigInputs
-from stages.artifacts.closest import closest_points
 
 WIDTH, HEIGHT = 288, 384
 THRESHOLD = 0.3

@@ -19,13 +19,13 @@ from scripts.bench.surface_nets import outer_skin
 from scripts.generator.assemble import Character, build_character, character_mesh
 from scripts.generator.split import HELD_OUT
 from stages.artifacts.body import BodyModel, skin
+from stages.artifacts.closest import closest_points
 from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.normals import vertex_normals
 from stages.conditions.body import POSES, load_base_body
 from stages.rendering.picture import draw_colours
 from stages.rendering.viewpoint import looking_at
 from stages.rig.bind import bind
-from stages.artifacts.closest import closest_points
 from stages.rig.preview import joint_colours
 from stages.rig.settings import RigSettings
 

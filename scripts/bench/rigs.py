@@ -27,6 +27,7 @@ from scripts.bench.truths import PROPS
 from scripts.generator import HELD_OUT, build_character
 from stages.artifacts.body import BodyModel, Skeleton, skin
 from stages.artifacts.bone_roles import joint_names
+from stages.artifacts.closest import closest_points
 from stages.artifacts.glb_reader import dense_weights, read_glb
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.normals import vertex_normals
@@ -36,7 +37,6 @@ from stages.conditions.body import POSES, load_base_body
 from stages.conditions.imported import joints_alone
 from stages.conditions.importing import GltfImporter
 from stages.rig.bind import bind, vertex_colours
-from stages.artifacts.closest import closest_points
 from stages.rig.settings import RigSettings
 
 STILL_WXYZ = (1.0, 0.0, 0.0, 0.0)

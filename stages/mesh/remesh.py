@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from stages.artifacts.closest import SurfaceTree, closest_points
-from stages.artifacts.normals import vertex_normals
 from stages.artifacts.decimate import decimated
+from stages.artifacts.normals import vertex_normals
 from stages.mesh.edge_lengths import edge_lengths
 from stages.mesh.edge_operations import collapse, flip, split, twins
 
@@ -68,12 +68,16 @@ def drawn_to(v: np.ndarray, f: np.ndarray, v_fine: np.ndarray, f_fine: np.ndarra
 
 def _resized(v: np.ndarray, f: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edges neither longer than LONG nor shorter than SHORT, as far as the surface allows it."""
-    for work in (lambda: split(v, f, length, LONG), lambda: collapse(v, f, length, SHORT, LONG)):
-        for _ in range(SWEEPS):
-            v, f, length, done = work()
-            if not done:
-                break
-        _flipped(v, f)
+    for _ in range(SWEEPS):
+        v, f, length, done = split(v, f, length, LONG)
+        if not done:
+            break
+    _flipped(v, f)
+    for _ in range(SWEEPS):
+        v, f, length, done = collapse(v, f, length, SHORT, LONG)
+        if not done:
+            break
+    _flipped(v, f)
     return v, f, length
 
 

@@ -12,11 +12,11 @@ from scipy.spatial import cKDTree
 
 from stages.artifacts.attachments import Attachment
 from stages.artifacts.body import BodyModel
+from stages.artifacts.closest import Closest, closest_points
 from stages.artifacts.decimate import decimated
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import BENEATH
 from stages.artifacts.rig import Skinning, skin_sparse
-from stages.artifacts.closest import Closest, closest_points
 from stages.rig.hands.colour import baked
 from stages.rig.hands.graft import hollowness, smoothstep
 from stages.rig.inpaint import components_of, strongest

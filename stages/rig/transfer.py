@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.artifacts.body import BodyModel, Skeleton
-from stages.artifacts.normals import vertex_normals
 from stages.artifacts.closest import Closest, closest_points
+from stages.artifacts.normals import vertex_normals
 from stages.rig.hair import find_hair, hair_weights
 from stages.rig.inpaint import components_of, edges_of, inpaint
 from stages.rig.settings import RigSettings

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from scripts.bench.rigs import RigTruth, joint_errors, mean_of, of_file, of_generator, posed_errors, truths_in
+from stages.artifacts.closest import closest_points
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.rig import Skinning
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.conditions.body import load_base_body
-from stages.artifacts.closest import closest_points
 from stages.rig.inpaint import strongest
 from tests.rig.figures import body, bone_weights, inflated, skeleton
 

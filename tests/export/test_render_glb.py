@@ -9,9 +9,9 @@ import numpy as np
 from scripts.bench.surface_nets import outer_skin
 from scripts.render_glb import POSES, SIDES, shots_of
 from stages.artifacts.cameras import Camera
+from stages.artifacts.closest import closest_points
 from stages.artifacts.glb import GlbMesh, write_glb
 from stages.artifacts.glb_reader import read_glb
-from stages.artifacts.closest import closest_points
 from stages.rig.inpaint import strongest
 from tests.rig.figures import body
 

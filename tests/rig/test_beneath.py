@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stages.artifacts.attachments import Attachment
+from stages.artifacts.closest import closest_points
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning, skin_sparse
 from stages.artifacts.showcase_poses import showcase_pose
@@ -15,7 +16,6 @@ from stages.rendering.viewpoint import turntable
 from stages.rendering.zbuffer import rasterize
 from stages.rig.beneath import MARGIN_M, behind, body_beneath, drawn_in
 from stages.rig.bind import bind
-from stages.artifacts.closest import closest_points
 from stages.rig.hands.loops import border_loops
 from stages.rig.settings import RigSettings
 from tests.rig.figures import body, inflated, skirted

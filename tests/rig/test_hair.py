@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scripts.bench.surface_nets import surface_of
-from stages.rig.bind import corner_mean
 from stages.artifacts.closest import closest_points
+from stages.rig.bind import corner_mean
 from stages.rig.hair import distance_to_tones, hair_weights, reached, smoothed, tones
 from stages.rig.settings import RigSettings
 from stages.rig.transfer import transfer_weights

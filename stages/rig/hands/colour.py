@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from stages.artifacts.body import BodyModel
-from stages.rendering.zbuffer import interpolate, rasterize
 from stages.artifacts.closest import closest_points
+from stages.rendering.zbuffer import interpolate, rasterize
 
 SKIN_PARTS = ("face", "neck")
 NEAR_M = 0.04
