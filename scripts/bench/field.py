@@ -34,6 +34,7 @@ from stages.field.warm import warm
 
 WIDTH, HEIGHT = 288, 384
 HELD_OUT_EVERY = 6
+MEAN_OF = 10  # steps
 
 
 class Watch:
@@ -83,7 +84,10 @@ def measure(views: Path, work: Path, settings: FieldSettings, threads: int) -> d
         "wall_s": round(time.perf_counter() - wall, 1), "cpu_s": round(time.process_time() - cpu, 1),
         "training_wall_s": round(watch.curve[-1][0], 1), "peak_memory_gib": round(high_water_bytes() / 2**30, 2),
         "grid": list(grid.resolution), **grid.metrics,
-        "batch_psnr_over_seconds": [[round(t, 1), round(p, 2)] for t, p in watch.curve[49::50]],
+        "batch_psnr_over_seconds": [
+            [round(watch.curve[i][0], 1), round(float(np.mean([p for _, p in watch.curve[i + 1 - MEAN_OF : i + 1]])), 2)]
+            for i in range(MEAN_OF - 1, len(watch.curve), MEAN_OF)
+        ],
     }
 
 

@@ -158,7 +158,7 @@ def backward(
             product(w3t, d_hidden, d_seen)
             for s in range(BLOCK):
                 n = b * BLOCK + s
-                if geometry[b, 0, s] + LOG_DENSITY < MOST_LOG or d_density[n] > np.float32(0):  # what is as dense as can be may still thin out
+                if geometry[b, 0, s] + LOG_DENSITY < MOST_LOG:
                     d_seen[0, s] += d_density[n] * density[n]
             product(w1, encoded[b], hidden)
             rectify(hidden)

@@ -19,9 +19,9 @@ ROUNDS = 6
 SWEEPS = 6  # at most, of one operation in one round
 LONG, SHORT = 4 / 3, 4 / 5  # of the length asked for: longer edges are split, shorter ones collapse
 CREASE = 0.7  # cosine between two triangles: vertices on a sharper edge slide along it only
-PULLS = 3
+PULLS = 10
 SLIDE = 0.7  # of the way to the middle of the triangles round a vertex
-TURN, SHAPE = 0.7, 0.2  # a vertex stays where a triangle would turn by more than this cosine, or become such a sliver
+TURN, SHAPE = 0.7, 0.1  # a vertex stays where a triangle would turn by more than this cosine, or become such a sliver
 
 
 def remeshed(v_pos: np.ndarray, faces: np.ndarray, target: int, density: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

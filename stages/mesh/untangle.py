@@ -10,12 +10,17 @@ STEP, ROUNDS = 0.5, 30
 
 
 def folded_faces(v_pos: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(F,) bool: triangles whose normal points against that of a triangle across one of their edges."""
+    """(F,) bool: triangles whose normal points against that of a triangle across one of their edges, with the surface's outside between the two.
+
+    The sharp rim of a sheet of cloth or hair has its inside there.
+    """
     p = v_pos[faces].astype(np.float64)
     normal = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-30)
     a, b = _neighbours(faces)
-    sharp = (normal[a] * normal[b]).sum(-1) < FOLDED
+    middle = p.mean(1)
+    hollow = ((middle[b] - middle[a]) * (normal[a] - normal[b])).sum(-1) > 0
+    sharp = hollow & ((normal[a] * normal[b]).sum(-1) < FOLDED)
     out = np.zeros(len(faces), bool)
     out[a[sharp]] = out[b[sharp]] = True
     return out
