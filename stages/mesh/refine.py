@@ -35,7 +35,8 @@ def smoothing_solver(faces: np.ndarray, count: int, reach: float) -> Solve:
     i, j = np.concatenate([pairs, pairs[:, ::-1]]).T
     neighbours = sparse.csr_matrix((np.ones(len(i)), (i, j)), (count, count))
     laplacian = sparse.diags(np.asarray(neighbours.sum(1)).ravel()) - neighbours
-    factor = splu((sparse.identity(count) + reach * laplacian).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    system = (sparse.identity(count) + reach * laplacian).tocsc()
+    factor = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})  # positive definite: no pivots
     return factor.solve
 
 
