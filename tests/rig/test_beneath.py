@@ -74,13 +74,20 @@ def test_it_does_not_come_through_cloth_that_moves(pose: str) -> None:
 
 
 def test_thighs_move_with_the_skirt_over_them() -> None:
-    _, _, skinning, under = laid("skirt")
-    names = skinning.skeleton.names
-    thighs = [names.index("leftUpperLeg"), names.index("rightUpperLeg")]
-    share = np.where(np.isin(under.joints, thighs), under.weights, 0).sum(1)
+    v_pos, faces, skinning, under = laid("skirt")
+    b, legs = body(), [skinning.skeleton.names.index(name) for name in ("leftUpperLeg", "rightUpperLeg")]
+
+    def shares(joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return np.stack([np.where(joints == leg, weights, 0).sum(1) for leg in legs], 1)
+
     covered = (under.v_pos_rest[:, 2] > 0.58) & (under.v_pos_rest[:, 2] < 0.72)
+    own, cloth = shares(under.joints, under.weights)[covered], shares(skinning.joints, skinning.weights)
+    bare = closest_points(under.v_pos_rest[covered], b.v_pos, b.t_pos_idx).interpolate(b.weights[:, legs], b.t_pos_idx)
+    over = closest_points(under.v_pos_rest[covered], v_pos, faces).interpolate(cloth, faces)
+    assert np.abs(over - bare).mean() > 0.05  # a skirt shares its weight between the legs, as skin does not
+    assert np.abs(own - over).mean() < 0.3 * np.abs(bare - over).mean()
     shins = under.v_pos_rest[:, 2] < 0.35
-    assert covered.any() and np.median(share[covered]) < 0.8 and np.median(np.where(np.isin(under.joints, thighs), 0, under.weights).sum(1)[shins]) > 0.95
+    assert np.median(1 - shares(under.joints, under.weights)[shins].sum(1)) > 0.95
 
 
 def test_it_keeps_behind_a_mouth_that_reaches_into_the_head() -> None:
