@@ -28,7 +28,6 @@ BATCH, PROMPTS = 4, 5
 PEAK_RATE = 8e-4
 HALF_SHARE = 0.4  # of the time, at first, pictures are half as large: a fifth of the cost
 POINT_SHARE = 0.15  # of the batches that are prompted by a point inside each thing
-LOOSE, LOOSEST = (0.04, 0.12), 0.25  # by how much, of their size, sides of boxes are off: those of drawn ones, those as a detector gives them; at most
 FOCAL, DICE = 20.0, 1.0
 BOUNDARY_PX = 2
 
@@ -65,7 +64,7 @@ def prompts_of(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     for mask in masks:
         box = box_of(mask)
         size = np.tile(box[2:] - box[:2], 2)
-        boxes.append(box + np.clip(rng.normal(0, rng.choice(LOOSE), 4), -LOOSEST, LOOSEST) * size)
+        boxes.append(box + np.clip(rng.normal(0, 0.04, 4) * size, -12, 12))
         rows, columns = np.nonzero(mask)
         at = int(rng.integers(len(rows)))
         points.append((columns[at] + 0.5, rows[at] + 0.5))
@@ -137,19 +136,14 @@ def accuracy(net: SamModel, scenes: list[Scene]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
-def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
-    """Run until ``minutes`` are done, this run and earlier ones together; writes a folder as transformers opens it. With ``start``, a folder that was
-    shipped, at full size from its weights."""
+def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
+    """Run until ``minutes`` are done, this run and earlier ones together; writes a folder as transformers opens it."""
     torch.manual_seed(seed)
-    if start:
-        net, half_minutes = SamModel.from_pretrained(start, torch_dtype=torch.float32), 0.0
-        net.shared_image_embedding.positional_embedding.requires_grad_(False)
-    else:
-        half, half_minutes = segmenter(SIDE // 2), minutes * HALF_SHARE
-        taught(half, data, out / "half", half_minutes, seed)
-        net = segmenter()
-        enlarge(half, net)
-    figures = taught(net, data, out, minutes - half_minutes, seed)
+    half = segmenter(SIDE // 2)
+    taught(half, data, out / "half", minutes * HALF_SHARE, seed)
+    net = segmenter()
+    enlarge(half, net)
+    figures = taught(net, data, out, minutes * (1 - HALF_SHARE), seed)
     net.to(torch.float16).save_pretrained(out)
     side = {"height": SIDE, "width": SIDE}
     low = SIDE // PATCH * 4
@@ -191,4 +185,4 @@ def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> d
 
 
 if __name__ == "__main__":
-    command(__doc__, train, 50, start="may")
+    command(__doc__, train, 50)

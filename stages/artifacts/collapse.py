@@ -11,7 +11,7 @@ import heapq
 import numba
 import numpy as np
 
-from stages.artifacts.decimate import merge, neighbours, quadrics, turns_over
+from stages.artifacts.decimate import closes_up, corners_of, merge, neighbours, quadrics, turns_over
 
 KEPT_TURN = 0.05  # share of its area that a triangle has to keep in the texture
 
@@ -120,11 +120,7 @@ def _collapse(v, f, wedge, uv, weight, fixed, target):
     count, total = v.shape[0], f.shape[0]
     q, mass = quadrics(v, f, weight)
     alive = np.ones(total, np.bool_)
-    head, following = np.full(count, -1, np.int64), np.full(3 * total, -1, np.int64)
-    for corner in range(3 * total):
-        i = f[corner // 3, corner % 3]
-        following[corner] = head[i]
-        head[i] = corner
+    head, following = corners_of(f, count)
     version, mark = np.zeros(count, np.int64), np.full(count, -1, np.int64)
     ring, ring_b, change = np.empty(4096, np.int64), np.empty(4096, np.int64), np.empty(4, np.int64)
     stamp, left = np.int64(0), total
@@ -141,13 +137,7 @@ def _collapse(v, f, wedge, uv, weight, fixed, target):
         if version[b] != version_b or version[a] != version_a or head[a] < 0 or head[b] < 0:
             continue
         stamp += 1
-        n_a = neighbours(a, f, alive, head, following, mark, stamp, ring)
-        shared = 0
-        n_b = neighbours(b, f, alive, head, following, mark, -2 - stamp, ring_b)
-        for k in range(n_a):
-            if mark[ring[k]] == -2 - stamp:
-                shared += 1
-        if shared != 2 or n_a + n_b < 9:
+        if not closes_up(a, b, f, alive, head, following, mark, stamp, ring, ring_b):
             continue
         ways = _wedges(b, a, f, wedge, alive, head, following, change)
         if ways == 0 or turns_over(b, a, v[a], v, f, alive, head, following):

@@ -102,6 +102,28 @@ def neighbours(i, f, alive, head, following, mark, stamp, out):
 
 
 @numba.njit(cache=True, nogil=True)
+def closes_up(a, b, f, alive, head, following, mark, stamp, ring, ring_b):
+    """The link condition: exactly two vertices are joined to both ``a`` and ``b``, and the two have others besides. The rings are scratch."""
+    n_a, shared = neighbours(a, f, alive, head, following, mark, stamp, ring), 0
+    n_b = neighbours(b, f, alive, head, following, mark, -2 - stamp, ring_b)
+    for k in range(n_a):
+        if mark[ring[k]] == -2 - stamp:
+            shared += 1
+    return shared == 2 and n_a + n_b >= 9
+
+
+@numba.njit(cache=True, nogil=True)
+def corners_of(f, count):
+    """Linked lists of the corners at each of ``count`` vertices: the first of each, and what follows each corner; -1 at an end."""
+    head, following = np.full(count, -1, np.int64), np.full(3 * f.shape[0], -1, np.int64)
+    for corner in range(3 * f.shape[0]):
+        i = f[corner // 3, corner % 3]
+        following[corner] = head[i]
+        head[i] = corner
+    return head, following
+
+
+@numba.njit(cache=True, nogil=True)
 def facet(v, i, j, k, out):
     """``out`` (5,): unit normal of triangle i j k, twice its area, and its shape: that over the longest edge squared (0.87 at best)."""
     ax, ay, az = v[j, 0] - v[i, 0], v[j, 1] - v[i, 1], v[j, 2] - v[i, 2]
@@ -162,11 +184,7 @@ def _collapse(v, f, weight, target):
     count, total = v.shape[0], f.shape[0]
     q, mass = quadrics(v, f, weight)
     alive = np.ones(total, np.bool_)
-    head, following = np.full(count, -1, np.int64), np.full(3 * total, -1, np.int64)
-    for corner in range(3 * total):
-        i = f[corner // 3, corner % 3]
-        following[corner] = head[i]
-        head[i] = corner
+    head, following = corners_of(f, count)
     version, mark = np.zeros(count, np.int64), np.full(count, -1, np.int64)
     ring, ring_b = np.empty(4096, np.int64), np.empty(4096, np.int64)
     point, stamp, left = np.empty(3), np.int64(0), total
@@ -183,13 +201,7 @@ def _collapse(v, f, weight, target):
         if version[a] != version_a or version[b] != version_b or head[a] < 0 or head[b] < 0:
             continue
         stamp += 1
-        n_a = neighbours(a, f, alive, head, following, mark, stamp, ring)
-        shared = 0
-        n_b = neighbours(b, f, alive, head, following, mark, -2 - stamp, ring_b)
-        for k in range(n_a):
-            if mark[ring[k]] == -2 - stamp:
-                shared += 1
-        if shared != 2 or n_a + n_b < 9:
+        if not closes_up(a, b, f, alive, head, following, mark, stamp, ring, ring_b):
             continue
         edge_cost(q, mass, v, a, b, point)
         if turns_over(a, b, point, v, f, alive, head, following) or turns_over(b, a, point, v, f, alive, head, following):

@@ -34,9 +34,15 @@ def faces_round(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return start, np.argsort(corner, kind="stable") // 3
 
 
+def both_sides(twin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(E,), (E,) the two half-edges of each edge."""
+    half = np.flatnonzero(np.arange(len(twin)) < twin)
+    return half, twin[half]
+
+
 def relative_lengths(v: np.ndarray, f: np.ndarray, length: np.ndarray, twin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One half-edge of every edge (E,), and its length as a share of the mean ``length`` (V,) asked for at its ends."""
-    half = np.flatnonzero(np.arange(len(twin)) < twin)
+    half = both_sides(twin)[0]
     a, b = f[half // 3, half % 3], f[half // 3, (half + 1) % 3]
     return half, np.linalg.norm(v[a] - v[b], axis=1) / (0.5 * (length[a] + length[b]))
 

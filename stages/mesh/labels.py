@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
 
+from stages.artifacts.factors import factored
 from stages.artifacts.parts import BODY, Parts
 from stages.artifacts.views import MaskedViews
 from stages.mesh.observed import Observed
@@ -100,8 +100,7 @@ def spread(given: np.ndarray, area: np.ndarray, pairs: np.ndarray, link: np.ndar
     data = area * np.maximum(counted, 1e-6)
     mean = np.where(seen[:, None], given, given.sum(0) + 1e-12)
     mean = mean / mean.sum(1, keepdims=True)
-    solved = splu((sparse.diags(data) + REACH_M**2 * laplacian).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
-        data[:, None] * mean)
+    solved = factored(sparse.diags(data) + REACH_M**2 * laplacian).solve(data[:, None] * mean)
     return solved / solved.sum(1, keepdims=True)
 
 

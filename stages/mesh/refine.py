@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from pipeline.stage import StageContext
+from stages.artifacts.factors import factored
 from stages.artifacts.normals import vertex_normals
 from stages.mesh.losses import image_loss, mask_loss, triangle_pairs
 from stages.mesh.observed import Observed, view_order
@@ -35,9 +35,7 @@ def smoothing_solver(faces: np.ndarray, count: int, reach: float) -> Solve:
     i, j = np.concatenate([pairs, pairs[:, ::-1]]).T
     neighbours = sparse.csr_matrix((np.ones(len(i)), (i, j)), (count, count))
     laplacian = sparse.diags(np.asarray(neighbours.sum(1)).ravel()) - neighbours
-    system = (sparse.identity(count) + reach * laplacian).tocsc()
-    factor = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})  # positive definite: no pivots
-    return factor.solve
+    return factored(sparse.identity(count) + reach * laplacian).solve
 
 
 class _Smooth(torch.autograd.Function):

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.errors import StageError
 from stages.artifacts.closest import SurfaceTree, closest_points
 from stages.artifacts.decimate import decimated
 from stages.artifacts.normals import vertex_normals
 from stages.mesh.edge_lengths import edge_lengths
-from stages.mesh.edge_operations import collapse, flip, split, twins
+from stages.mesh.edge_operations import both_sides, collapse, flip, split, twins
+from stages.mesh.repair import is_edge_manifold
 
 ROUNDS = 6
 SWEEPS = 6  # at most, of one operation in one round
 LONG, SHORT = 4 / 3, 4 / 5  # of the length asked for: longer edges are split, shorter ones collapse
 CREASE = 0.7  # cosine between two triangles: vertices on a sharper edge slide along it only
-PULLS = 10
+PULLS = 10  # turns of drawing the result to the surface that it came from
 SLIDE = 0.7  # of the way to the middle of the triangles round a vertex
 TURN, SHAPE = 0.7, 0.1  # a vertex stays where a triangle would turn by more than this cosine, or become such a sliver
 
@@ -27,8 +29,10 @@ TURN, SHAPE = 0.7, 0.1  # a vertex stays where a triangle would turn by more tha
 def remeshed(v_pos: np.ndarray, faces: np.ndarray, target: int, density: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """At most ``target`` triangles on a closed, edge-manifold surface: ``v_pos`` (V', 3) float32 and ``faces`` (F', 3) int32.
 
-    ``density`` (V,): how many times as many triangles an area is to have; 1 where it is left out.
+    ``density`` (V,): how many times as many triangles an area is to have; 1 where it is left out. Raises ``StageError`` for any other surface.
     """
+    if not is_edge_manifold(faces):
+        raise StageError("the surface of the first pass could not be made closed; look at the masks, or lower mesh.sdf_rate")
     fine = v_pos.astype(np.float64), faces.astype(np.int64)
     tree = SurfaceTree.of(*fine)
     weight = np.ones(len(v_pos)) if density is None else density
@@ -109,9 +113,8 @@ def slid(v: np.ndarray, f: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 def _creases(f: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """(E, 2) edges between triangles that meet at more than CREASE."""
-    twin = twins(f)
-    half = np.flatnonzero(np.arange(len(twin)) < twin)
-    sharp = half[(normals[half // 3] * normals[twin[half] // 3]).sum(1) < CREASE]
+    half, other = both_sides(twins(f))
+    sharp = half[(normals[half // 3] * normals[other // 3]).sum(1) < CREASE]
     return np.stack([f[sharp // 3, sharp % 3], f[sharp // 3, (sharp + 1) % 3]], 1)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from stages.mesh.edge_operations import both_sides, twins
+
 FOLDED = -0.3  # cosine between the normals of two triangles that share an edge: sharper than any crease of cloth
 STEP, ROUNDS = 0.5, 30
 
@@ -17,7 +19,7 @@ def folded_faces(v_pos: np.ndarray, faces: np.ndarray) -> np.ndarray:
     p = v_pos[faces].astype(np.float64)
     normal = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-30)
-    a, b = _neighbours(faces)
+    a, b = (half // 3 for half in both_sides(twins(faces)))
     middle = p.mean(1)
     hollow = ((middle[b] - middle[a]) * (normal[a] - normal[b])).sum(-1) > 0
     sharp = hollow & ((normal[a] * normal[b]).sum(-1) < FOLDED)
@@ -44,12 +46,3 @@ def untangled(v_pos: np.ndarray, faces: np.ndarray) -> np.ndarray:
         mean = (links[moving] @ out) / degree[moving, None]
         out[moving] += STEP * (mean - out[moving])
     return out.astype(v_pos.dtype)
-
-
-def _neighbours(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of faces (E,), (E,) that share an edge of a surface whose edges have two faces each."""
-    e = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64), 1)
-    keys = e[:, 0] * (int(faces.max()) + 1) + e[:, 1]
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    return order[same] // 3, order[same + 1] // 3

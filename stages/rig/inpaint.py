@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-from scipy.sparse.linalg import SuperLU, splu
+
+from stages.artifacts.factors import factored
 
 # A cotangent above this is a sliver: clamped so that it does not stiffen everything round it.
 _STEEPEST = 20.0
@@ -67,14 +68,6 @@ def inpaint(
     solved = np.zeros_like(wanted, dtype=np.float64)
     solved[:, used] = factored(system).solve(data[:, None] * wanted[:, used])
     return normalised(solved)
-
-
-def factored(system: sparse.spmatrix) -> SuperLU:
-    """LU factors of a symmetric positive definite matrix.
-
-    It needs no pivots off the diagonal; looking for them costs the order that keeps the factors sparse, and with it most of the time.
-    """
-    return splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
 
 
 def normalised(weights: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.errors import StageError
 from stages.artifacts.closest import closest_points
 from stages.mesh.edge_lengths import edge_lengths, triangles_for
 from stages.mesh.edge_operations import collapse, flip, split, twins
@@ -34,6 +35,12 @@ def test_the_same_surface_in_better_triangles(solid: tuple[np.ndarray, np.ndarra
     assert (shapes(a, b) < 0.25).mean() < 0.01
     assert closest_points(v, a, b).distance.max() < 0.012
     assert abs(face_areas(a, b).sum() / face_areas(v, f).sum() - 1) < 0.01
+
+
+def test_an_open_surface_is_refused() -> None:
+    v, f = box((1.0, 1.0, 1.0), 4)
+    with pytest.raises(StageError, match="could not be made closed; look at the masks"):
+        remeshed(v, f[1:], 100)
 
 
 def test_the_corners_of_a_box_stay() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from stages.rig.inpaint import components_of, edges_of, factored, inpaint, laplacian, strongest
+from stages.artifacts.factors import factored
+from stages.rig.inpaint import components_of, edges_of, inpaint, laplacian, strongest
 
 
 def tube(rings: int = 41, sides: int = 16, length: float = 1.0, radius: float = 0.05) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ def filled(rgb: np.ndarray, unknown: np.ndarray, known: np.ndarray, decay_px: fl
         right[beside] += rgb[y, x][beside]
         entries.append(sparse.coo_matrix((-np.ones(inside.sum()), (np.flatnonzero(inside), index[y, x][inside])), (count, count)))
     system = (sparse.diags(diagonal) + sum(entries)).tocsc()
-    out[unknown] = np.stack([spsolve(system, right[:, c]) for c in range(3)], -1)
+    out[unknown] = spsolve(system, right)
     return out
 
 
