@@ -42,8 +42,8 @@ class CpuField:
         self._scratch: dict[str, np.ndarray] = {}
         self.updates = 0
 
-    def step(self, batch: Batch, samples: Samples, step_m: np.float32, rate: float) -> tuple[float, float]:
-        """One update; returns the mean loss and the mean squared colour error of the rays."""
+    def step(self, batch: Batch, samples: Samples, step_m: np.float32, rate: float) -> np.ndarray:
+        """One update; returns (R, 2) loss and squared colour error of each ray."""
         gradients, per_ray = self.gradients(batch, samples, step_m)
         self.updates += 1
         rate *= np.sqrt(1 - BETA2**self.updates) / (1 - BETA1**self.updates)
@@ -52,7 +52,7 @@ class CpuField:
                 self.weights[name], gradients[name], self._first[name], self._second[name],
                 np.float32(rate), np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON),
             )
-        return float(per_ray[:, 0].mean(dtype=np.float64)), float(per_ray[:, 1].mean(dtype=np.float64))
+        return per_ray[:, :2]
 
     def gradients(self, batch: Batch, samples: Samples, step_m: np.float32) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Gradient of the batch's mean loss for every weight, and per ray (loss, squared error, opacity).

@@ -12,6 +12,7 @@ from pipeline.errors import MissingError
 from stages.artifacts.cameras import Camera
 from stages.field.hull import Box
 from stages.field.march import Occupancy
+from stages.field.tiles import Tiles, tile_numbers
 
 
 @dataclass(frozen=True)
@@ -72,32 +73,36 @@ def rays_through(camera: Camera, box: Box) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 class Pixels:
-    """The pixels of the training views whose rays meet the hull."""
+    """The pixels of the training views whose rays meet the hull, and the ``tiles`` they lie in."""
 
     def __init__(self, views: Sequence[View], box: Box, occupancy: Occupancy, sharpen: float) -> None:
         kept: list[tuple[np.ndarray, ...]] = []
-        origins = []
+        origins, tiles = [], 0
         for index, view in enumerate(views):
             start, step, unit = rays_through(view.camera, box)
             met = occupancy.meets_hull(start, step)
+            tile, count = tile_numbers(view.camera.height, view.camera.width)
             rgba = sharpened(view.rgba, sharpen).reshape(-1, 4)[met]
-            kept.append((np.full(met.sum(), index, np.int32), unit[met], rgba.astype(np.float32)))
+            kept.append((np.full(met.sum(), index, np.int32), unit[met], rgba.astype(np.float32), tiles + tile[met]))
             origins.append(start[0])
+            tiles += count
         self._origins = np.stack(origins)
-        self._camera, self._unit, self._rgba = (np.concatenate(part) for part in zip(*kept))
+        self._camera, self._unit, self._rgba, tile = (np.concatenate(part) for part in zip(*kept))
         self._size_m = np.float32(box.size_m)
+        self.tiles = Tiles(tile, tiles)
 
     def __len__(self) -> int:
         return len(self._camera)
 
-    def draw(self, rng: np.random.Generator, rays: int, random_background: bool) -> Batch:
-        """``rays`` of them at random, with replacement."""
-        pick = rng.integers(0, len(self), rays)
+    def draw(self, rng: np.random.Generator, rays: int, random_background: bool, by_error: int = 0) -> tuple[Batch, np.ndarray]:
+        """``rays`` of them at random, with replacement, the last ``by_error`` by the error of their tiles; and which they are, (R,)."""
+        pick = self.tiles.draw(rng, rays, by_error)
         background = rng.random((rays, 3), np.float32) if random_background else np.ones((rays, 3), np.float32)
         unit = self._unit[pick]
-        return Batch(
+        batch = Batch(
             self._origins[self._camera[pick]], unit / self._size_m, unit, self._rgba[pick], background, rng.random(rays, np.float32)
         )
+        return batch, pick
 
     def every(self, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Origins, directions and unit directions of every ``stride``-th pixel, in order."""

@@ -23,6 +23,8 @@ from stages.field.settings import FieldSettings
 from stages.field.training import FILE, Training
 
 SAVE_S = 5.0
+PIXELS_PER_STEP = 500
+STEPS = (2000, 4000)  # fewest and most, where the user leaves it open
 PAIRS_SHOWN = 6
 FPS = 16
 
@@ -35,7 +37,7 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
                      len(scene.held_out), scene.box.size_m, int(scene.occupancy.hull.sum()))
     if scene.metres_per_unit != 1:
         context.warn(other_unit(scene))
-    training = begin(settings, scene, context)
+    training = begin(lasting(settings, scene), scene, context)
     train(training, context)
     shown = [render(training.field, scene, v.camera) for v in (scene.held_out or scene.training[:1])]
     metrics = score(training, shown if scene.held_out else [])
@@ -47,6 +49,13 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
     if settings.video:
         write_video(training, context)
     return grid
+
+
+def lasting(settings: FieldSettings, scene: Scene) -> FieldSettings:
+    """``settings`` with the number of steps filled in where it was left open: many and large pictures take longer to learn."""
+    if settings.steps is not None:
+        return settings
+    return settings.model_copy(update={"steps": int(np.clip(len(scene.pixels) // PIXELS_PER_STEP, *STEPS))})
 
 
 def other_unit(scene: Scene) -> str:

@@ -12,10 +12,15 @@ class FieldSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(2000, ge=1, le=100_000, description="Optimisation steps.")
+    steps: int | None = Field(
+        None, ge=1, le=100_000, description="Optimisation steps; none: one for every 500 pixels to learn from, 2,000 at least and 4,000 at most."
+    )
     rays_per_batch: int = Field(4096, ge=64, le=1 << 18, description="Most rays in a step; fewer are taken while rays are costly.")
     samples_per_batch: int = Field(
         32768, ge=1024, le=1 << 22, description="Samples along rays that a step aims for; the number of rays adapts to it."
+    )
+    error_share: float = Field(
+        0.5, ge=0, le=0.9, description="Share of a step's rays that are drawn where the field still errs, by squares of 8 x 8 pixels; the others are drawn evenly."
     )
     levels: int = Field(8, ge=1, le=24, description="Levels of the multiresolution hash grid.")
     features: Literal[2, 4, 8] = Field(4, description="Features per entry of the hash grid.")

@@ -73,8 +73,8 @@ class TorchField:
         self._second = {k: torch.zeros_like(v) for k, v in self.weights.items()}
         self.updates = 0
 
-    def step(self, batch: Batch, samples: Samples, step_m: np.float32, rate: float) -> tuple[float, float]:
-        """One update; returns the mean loss and the mean squared colour error of the rays."""
+    def step(self, batch: Batch, samples: Samples, step_m: np.float32, rate: float) -> np.ndarray:
+        """One update; returns (R, 2) loss and squared colour error of each ray."""
         gradients, per_ray = self.gradients(batch, samples, step_m)
         self.updates += 1
         rate *= float(np.sqrt(1 - BETA2**self.updates) / (1 - BETA1**self.updates))
@@ -85,8 +85,7 @@ class TorchField:
                 v = torch.where(touched, BETA2 * self._second[name] + (1 - BETA2) * g * g, self._second[name])
                 self._first[name], self._second[name] = m, v
                 self.weights[name] -= torch.where(touched, rate * m / (v.sqrt() + EPSILON), torch.zeros_like(m))
-        mean = per_ray.double().mean(0)
-        return float(mean[0]), float(mean[1])
+        return per_ray[:, :2].cpu().numpy()
 
     def gradients(self, batch: Batch, samples: Samples, step_m: np.float32) -> tuple[dict[str, Tensor], Tensor]:
         """Gradient of the batch's mean loss for every weight, and per ray (loss, squared error, opacity)."""

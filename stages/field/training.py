@@ -32,20 +32,23 @@ class Training:
         self._rays = FEWEST_RAYS
 
     def advance(self) -> float:
-        """One step; returns the PSNR of its rays. Raises StageError where the loss is no number, before that is kept."""
+        """One step; returns the PSNR of those of its rays that were drawn evenly. Raises StageError where the loss is no number, before that is kept."""
         s, occupancy = self.settings, self.scene.occupancy
-        batch = self.scene.pixels.draw(self._rng, self._rays, s.random_background)
+        by_error = int(self._rays * s.error_share)
+        batch, pick = self.scene.pixels.draw(self._rng, self._rays, s.random_background, by_error)
         samples = occupancy.sample(batch.origins, batch.directions, batch.jitter)
-        loss, error = self.field.step(batch, samples, occupancy.step_m, s.learning_rate * FALL ** (self.done / s.steps))
-        if not np.isfinite(loss):
+        per_ray = self.field.step(batch, samples, occupancy.step_m, s.learning_rate * FALL ** (self.done / s.steps))
+        loss, error = per_ray[: self._rays - by_error].mean(0, dtype=np.float64)
+        if not np.isfinite(per_ray).all():
             raise StageError(f"the loss is not finite at step {self.done}: lower field.learning_rate, and look at the masks")
-        per_ray = max(samples.count / self._rays, 1.0)
-        self._rays = int(np.clip(s.samples_per_batch / per_ray, min(FEWEST_RAYS, s.rays_per_batch), s.rays_per_batch))
+        self.scene.pixels.tiles.learn(pick, per_ray[:, 1])
+        samples_per_ray = max(samples.count / self._rays, 1.0)
+        self._rays = int(np.clip(s.samples_per_batch / samples_per_ray, min(FEWEST_RAYS, s.rays_per_batch), s.rays_per_batch))
         if self.done % REFRESH == REFRESH - 1:
             occupancy.update(self.field.density, self._rng, self.done // REFRESH)
         quality = -10 * float(np.log10(max(error, 1e-10)))
         if self.done % RECORD == 0 or self.done == s.steps - 1:
-            self.history.append((self.done, loss, quality))
+            self.history.append((self.done, float(loss), quality))
         self.done += 1
         return quality
 
@@ -57,7 +60,7 @@ class Training:
         words = json.dumps({"rng": self._rng.bit_generator.state, "done": self.done, "rays": self._rays, "ends": occupancy.ends_rays})
         arrays = self.field.state() | {
             "occupancy.density": occupancy.density, "occupancy.least": occupancy.least, "occupancy.occupied": occupancy.occupied,
-            "history": np.array(self.history, np.float64).reshape(-1, 3),
+            "history": np.array(self.history, np.float64).reshape(-1, 3), "tiles.error": self.scene.pixels.tiles.error,
         }
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path), {"training": words})
 
@@ -75,6 +78,7 @@ class Training:
         self.done, self._rays = words["done"], words["rays"]
         self.history = [tuple(row) for row in arrays["history"].tolist()]
         self.field.load(arrays)
+        self.scene.pixels.tiles.error = arrays["tiles.error"].copy()
 
     def run(self, tell: Callable[[float], None], save: Callable[[Training], None]) -> None:
         """The steps that are left. ``tell`` hears each step's PSNR; ``save`` is asked after each and decides for itself."""
