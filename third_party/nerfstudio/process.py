@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -89,7 +90,8 @@ def _run(argv: list[str], log: Path, hear: Callable[[bytes], None]) -> None:
     """To the end of the program; ``hear`` gets all that it said so far. Raises StageError."""
     with log.open("wb") as out:
         try:
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                       env={**os.environ, "PYTHONUNBUFFERED": "1"})
         except OSError as error:
             raise StageError(f"nerfstudio could not be started: {argv[0]}: {error}") from error
         try:
