@@ -85,7 +85,7 @@ def main() -> None:
     dr.set_thread_count(int(sys.argv[2]))
     target = mi.TensorXf(given["target"].astype(np.float32))
     scene = make_scene(given)
-    tell({"mitsuba": mi.__version__, "drjit": dr.__version__, "variant": VARIANT})
+    tell({"versions_there": {"mitsuba": mi.__version__, "drjit": dr.__version__, "variant": VARIANT}})
     for line in sys.stdin:
         tell(gradient(scene, given, target, json.loads(line)))
 

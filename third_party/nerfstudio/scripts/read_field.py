@@ -25,6 +25,13 @@ CELLS = 4.0  # thickness at which a density's opacity decides on where the surfa
 LEAST_RISE = 0.1  # of that opacity from cell to cell, for a cell to lie on the surface
 
 
+def allow_scalars() -> None:
+    """Let torch read numpy's numbers, which nerfstudio's checkpoints hold: since 2.6 it takes nothing but tensors unless told."""
+    if hasattr(torch.serialization, "add_safe_globals"):
+        rebuild = np.float64(0).__reduce__()[0]
+        torch.serialization.add_safe_globals([rebuild, np.dtype, *(type(np.dtype(t)) for t in (np.float32, np.float64, np.int64))])
+
+
 def grid_points(low: np.ndarray, cell: float, index: np.ndarray) -> np.ndarray:
     """(N, 3) float32 in the data's frame."""
     return (low + cell * index).astype(np.float32)
@@ -66,6 +73,7 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     inside = np.load(folder / "inside.npy", allow_pickle=False)
     low, cell = np.array(request["low"]), float(request["cell"])
+    allow_scalars()
     pipeline = eval_setup(Path(request["config"]), test_mode="inference")[1]
     placing = pipeline.datamanager.train_dataparser_outputs
     placed, scale = placing.dataparser_transform.numpy()[:3], float(placing.dataparser_scale)
