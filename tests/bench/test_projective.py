@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +40,7 @@ def test_a_shift_of_the_samples_moves_the_picture(scene: GradientScene) -> None:
     np.testing.assert_allclose(moved, aside.picture(scene.v_pos), atol=1e-9)
 
 
-def test_our_gradient_is_near_the_true_one(scene: GradientScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_gradient_is_near_the_true_one(scene: GradientScene) -> None:
     """Pixels are coarse beside this ring, and antialiasing is an approximation: within a tenth."""
     few = GradientScene(scene.v_pos, scene.t_pos_idx, scene.colours, scene.modes[[0, 2, 5, 6]], scene.camera)
     few.__dict__["target"] = scene.target
@@ -72,9 +71,3 @@ def test_what_runs_beside_mitsuba_says_what_is_missing(tmp_path: Path) -> None:
     script = Path(gradient_scene.__file__).with_name("projective_inside.py")
     done = subprocess.run([sys.executable, "-S", str(script), str(tmp_path / "none.npz"), "1"], capture_output=True, text=True, check=False)
     assert done.returncode and "No module named" in done.stderr
-
-
-def test_the_answer_on_record_was_measured_so() -> None:
-    kept = json.loads((Path(__file__).parents[2] / "docs" / "benchmarks" / "mitsuba.json").read_text())
-    assert kept["triangles"] == 50_000 and kept["side_px"] == 512
-    assert kept["at_equal_error"]["ratio_of_processor_time"] >= 10

@@ -53,11 +53,13 @@ class Ball(torch.nn.Module):
     def __init__(self, radius):
         super().__init__()
         self.radius, self.weight = radius, torch.nn.Parameter(torch.zeros(1))
+    def density_fn(self, positions):
+        return DENSITY * (((positions / SCALE - SHIFT) @ TURN).norm(dim=-1, keepdim=True) < self.radius)
     def forward(self, samples):
         at = (samples.frustums.origins / SCALE - SHIFT) @ TURN
         seen = samples.frustums.directions @ TURN
         normal = torch.nn.functional.normalize(at, dim=-1)
-        density = DENSITY * (at.norm(dim=-1, keepdim=True) < self.radius)
+        density = self.density_fn(samples.frustums.origins)
         head_on = (-seen * normal).sum(-1, keepdim=True) > 0.8
         return {FieldHeadNames.DENSITY: density, FieldHeadNames.RGB: (0.5 + 0.4 * normal) * head_on}
 def eval_setup(config, test_mode):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,21 +38,35 @@ def grid_points(low: np.ndarray, cell: float, index: np.ndarray) -> np.ndarray:
     return (low + cell * index).astype(np.float32)
 
 
-def ask(field: torch.nn.Module, points: np.ndarray, directions: np.ndarray, placed: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Density per unit of the data (N,) and colour (N, 3) at ``points``, seen along unit ``directions`` (N, 3), both in the data's frame."""
-    device = next(field.parameters()).device
-    density, rgb = np.zeros(len(points), np.float32), np.zeros((len(points), 3), np.float32)
-    turn, shift = (torch.tensor(part, dtype=torch.float32, device=device) for part in (placed[:, :3], placed[:, 3]))
-    for first in range(0, len(points), CHUNK):
-        part = slice(first, first + CHUNK)
-        at = (torch.tensor(points[part], device=device) @ turn.T + shift) * scale
+class Asked:
+    """A trained field in the frame of its data: ``placed`` (3, 4) and then ``scale`` lead from there to the frame that it learnt in."""
+
+    def __init__(self, field: torch.nn.Module, placed: torch.Tensor, scale: float) -> None:
+        self._field, self._scale = field, scale
+        self._device = next(field.parameters()).device
+        self._turn, self._shift = placed[:3, :3].to(self._device), placed[:3, 3].to(self._device)
+
+    def _there(self, points: np.ndarray) -> torch.Tensor:
+        return (torch.tensor(points, device=self._device) @ self._turn.T + self._shift) * self._scale
+
+    def density(self, points: np.ndarray) -> np.ndarray:
+        """(N,) per unit of the data at ``points`` (N, 3)."""
+        return self._field.density_fn(self._there(points))[:, 0].float().cpu().numpy() * self._scale
+
+    def colour(self, points: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """(N, 3) at ``points`` (N, 3), seen along unit ``directions`` (N, 3)."""
+        at = self._there(points)
         nothing = torch.zeros_like(at[:, :1])
-        frustums = Frustums(origins=at, directions=torch.tensor(directions[part], device=device) @ turn.T, starts=nothing, ends=nothing, pixel_area=nothing + 1)
-        with torch.no_grad():
-            heads = field(RaySamples(frustums=frustums, camera_indices=torch.zeros_like(nothing, dtype=torch.long)))
-        density[part] = heads[FieldHeadNames.DENSITY][:, 0].float().cpu().numpy() * scale
-        rgb[part] = heads[FieldHeadNames.RGB].float().cpu().numpy()
-    return density, rgb
+        along = torch.tensor(directions, device=self._device) @ self._turn.T
+        frustums = Frustums(origins=at, directions=along, starts=nothing, ends=nothing, pixel_area=nothing + 1)
+        heads = self._field(RaySamples(frustums=frustums, camera_indices=torch.zeros_like(nothing, dtype=torch.long)))
+        return heads[FieldHeadNames.RGB].float().cpu().numpy()
+
+
+def in_chunks(ask: Callable[..., np.ndarray], *of: np.ndarray) -> np.ndarray:
+    """``ask`` of some rows of all arrays at a time."""
+    with torch.no_grad():
+        return np.concatenate([ask(*(a[first : first + CHUNK] for a in of)) for first in range(0, max(len(of[0]), 1), CHUNK)])
 
 
 def surface(density: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
@@ -76,13 +91,12 @@ def main() -> None:
     allow_scalars()
     pipeline = eval_setup(Path(request["config"]), test_mode="inference")[1]
     placing = pipeline.datamanager.train_dataparser_outputs
-    placed, scale = placing.dataparser_transform.numpy()[:3], float(placing.dataparser_scale)
+    asked = Asked(pipeline.model.field, placing.dataparser_transform.float(), float(placing.dataparser_scale))
     density, rgb = np.zeros(inside.shape, np.float32), np.zeros((*inside.shape, 3), np.float32)
-    index = np.argwhere(inside)
-    down = np.broadcast_to(np.array([0.0, 0.0, -1.0], np.float32), (len(index), 3))
-    density[inside] = ask(pipeline.model.field, grid_points(low, cell, index), down, placed, scale)[0]
+    density[inside] = in_chunks(asked.density, grid_points(low, cell, np.argwhere(inside)))
     coloured, directions = surface(density, cell)
-    rgb[coloured] = ask(pipeline.model.field, grid_points(low, cell, np.argwhere(coloured)), directions, placed, scale)[1]
+    if coloured.any():
+        rgb[coloured] = in_chunks(asked.colour, grid_points(low, cell, np.argwhere(coloured)), directions)
     np.savez(folder / "field.npz", density=density, rgb=rgb, coloured=coloured)
 
 
