@@ -16,7 +16,7 @@ PLAIN = {"places", "orders", "document", "events", "job"}
 SHARED = {"artifacts", "rendering"}
 ENGINE_LIBRARIES = {"pydantic", "ruamel", "rich", "filelock"}
 BLENDERS_OWN = {"bpy", "bmesh", "mathutils", "numpy"}
-ADAPTED = {"bpy": "third_party/blender", "bmesh": "third_party/blender", "nvdiffrast": "third_party/nvdiffrast", "pymeshlab": "third_party"}
+ADAPTED = {"bpy": "third_party/blender", "bmesh": "third_party/blender", "nvdiffrast": "third_party/nvdiffrast", "nerfstudio": "third_party/nerfstudio", "pymeshlab": "third_party"}
 OURS = {"pipeline", "stages", "third_party", "scripts", "tests"}
 
 

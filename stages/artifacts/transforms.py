@@ -47,8 +47,9 @@ def write_transforms(
 ) -> None:
     """Write ``path`` (usually ``folder/transforms.json``); ``file_paths`` are relative to its folder, one for each camera.
 
-    The first camera's intrinsics stand at the top, where every reader looks; frames repeat theirs when any differs.
-    ``extras`` are added to the frames (``ring``, ``azimuth_deg``...).
+    Intrinsics that all share stand at the top, where every reader looks; where any differs they stand in the frames alone, for nerfstudio believes the
+    top and then looks no further. ``extras`` are added to the frames (``ring``, ``azimuth_deg``...); where their ``split`` keeps frames for testing, these
+    are listed at the top as nerfstudio asks for it, so that it does not learn from them either.
     """
     if not cameras or len(cameras) != len(file_paths) or (extras is not None and len(extras) != len(cameras)):
         raise ValueError(f"{len(cameras)} cameras, {len(file_paths)} file paths: one for each was expected")
@@ -61,8 +62,18 @@ def write_transforms(
             frame.update(_intrinsics(camera))
         frames.append(frame | dict(extras[i] if extras else {}))
     angles = {"camera_angle_x": 2 * math.atan(top["w"] / (2 * top["fl_x"])), "camera_angle_y": 2 * math.atan(top["h"] / (2 * top["fl_y"]))}
+    document = (angles | top if shared else {}) | _split_lists(frames) | {"frames": frames}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(angles | top | {"frames": frames}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _split_lists(frames: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """``{train,val,test}_filenames``, of which nerfstudio takes all three or none; val are the test frames where there are no others."""
+    of = {split: [f["file_path"] for f in frames if f.get("split", "train") == split] for split in SPLITS}
+    if not of["test"]:
+        return {}
+    learnt = [f["file_path"] for f in frames if f["file_path"] not in of["test"]]
+    return {"train_filenames": learnt, "val_filenames": of["val"] or of["test"], "test_filenames": of["test"]}
 
 
 def read_transforms(path: Path, split: str = "train") -> list[Frame]:

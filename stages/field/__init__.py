@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.stage import Capability, Stage, StageContext
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.views import MaskedViews
-from stages.field.backends import BACKENDS
+from stages.field.backends import backends
 from stages.field.settings import FieldSettings
 
 
@@ -19,7 +19,7 @@ class FieldInputs:
 
 
 def _capabilities(settings: FieldSettings) -> tuple[Capability, ...]:
-    return (Capability("radiance field", settings.backend, BACKENDS),)
+    return (Capability("radiance field", settings.backend, backends(settings)),)
 
 
 def _run(settings: FieldSettings, inputs: FieldInputs, context: StageContext) -> FieldGrid:

@@ -1,4 +1,4 @@
-"""The implementations of the field: compiled kernels on the CPU, torch on whatever torch runs on."""
+"""The implementations of the field: compiled kernels on the CPU, torch on whatever torch runs on, nerfstudio in an environment of its own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from pipeline.stage import Backend, StageContext
     from stages.field.encoding import GridLayout
     from stages.field.march import Samples
     from stages.field.pixels import Batch
+    from stages.field.scene import Scene
     from stages.field.settings import FieldSettings
+    from stages.field.training import Training
 
 
 class RadianceField(Protocol):
@@ -34,8 +37,20 @@ class RadianceField(Protocol):
     def load(self, state: Mapping[str, np.ndarray]) -> None: ...
 
 
+class LearntHere:
+    """A backend whose field our own loop trains."""
+
+    def learn(self, settings: FieldSettings, scene: Scene, context: StageContext) -> Training:
+        """Every step that is left, with progress and checkpoints."""
+        from stages.field.run import begin, train
+
+        training = begin(settings, scene, context)
+        train(training, context)
+        return training
+
+
 @dataclass(frozen=True)
-class Numba:
+class Numba(LearntHere):
     """Kernels compiled by numba, on the CPU."""
 
     name: str = "numba"
@@ -56,7 +71,7 @@ class Numba:
 
 
 @dataclass(frozen=True)
-class Torch:
+class Torch(LearntHere):
     """Torch operations under autograd, on the CPU or on CUDA."""
 
     name: str = "torch"
@@ -79,4 +94,37 @@ class Torch:
         return TorchField(layout, settings, rng, device)
 
 
+@dataclass(frozen=True)
+class Nerfstudio:
+    """nerfstudio as a program; ``python`` is the interpreter of its environment, None for the one whose ``ns-train`` is on PATH."""
+
+    python: str | None = None
+    name: str = "nerfstudio"
+
+    def probe(self) -> str | None:
+        """None if it is found."""
+        from third_party.nerfstudio import find_nerfstudio
+
+        found = find_nerfstudio(self.python)
+        return found if isinstance(found, str) else None
+
+    def version(self) -> str:
+        """Our script's and nerfstudio's."""
+        from third_party.nerfstudio import find_nerfstudio
+
+        found = find_nerfstudio(self.python)
+        return f"1+{'none' if isinstance(found, str) else found.version}"
+
+    def learn(self, settings: FieldSettings, scene: Scene, context: StageContext) -> Training:
+        """Train there, read back here."""
+        from stages.field.elsewhere import learn
+
+        return learn(settings, scene, context)
+
+
 BACKENDS = (Numba(), Torch())
+
+
+def backends(settings: FieldSettings) -> tuple[Backend, ...]:
+    """Those to choose from; nerfstudio is for who names it."""
+    return (*BACKENDS, Nerfstudio(settings.nerfstudio_python)) if settings.backend == "nerfstudio" else BACKENDS

@@ -37,8 +37,7 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
                      len(scene.held_out), scene.box.size_m, int(scene.occupancy.hull.sum()))
     if scene.metres_per_unit != 1:
         context.warn(other_unit(scene))
-    training = begin(lasting(settings, scene), scene, context)
-    train(training, context)
+    training = context.backends["radiance field"].learn(lasting(settings, scene), scene, context)
     shown = [render(training.field, scene, v.camera) for v in (scene.held_out or scene.training[:1])]
     metrics = score(training, shown if scene.held_out else [])
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -155,8 +154,9 @@ def _grey_depth(picture: Rendering) -> np.ndarray:
 
 
 def _write_network(training: Training, path: Path) -> None:
-    """Weights of the field's networks: private to this stage."""
+    """Weights of the field's networks, private to this stage; none where another program keeps them."""
     from safetensors.numpy import save_file
 
     weights = {k.removeprefix("weight."): np.ascontiguousarray(v) for k, v in training.field.state().items() if k.startswith("weight.")}
-    save_file(weights, str(path))
+    if weights:
+        save_file(weights, str(path))

@@ -59,6 +59,13 @@ class FieldSettings(BaseModel):
     video: bool = Field(True, description="Write novel_views.mp4, a turn round the figure between the training views.")
     video_frames: int = Field(48, ge=2, le=1000, description="Frames of the video.")
     seed: int = Field(0, ge=0, description="Seed of everything random in this stage.")
-    backend: Literal["auto", "numba", "torch"] = Field(
-        "auto", description="numba: compiled kernels for the CPU, what auto takes; torch: torch operations, on CUDA where device says so."
+    backend: Literal["auto", "numba", "torch", "nerfstudio"] = Field(
+        "auto", description="numba: compiled kernels for the CPU, what auto takes; torch: torch operations, on CUDA where device says so; "
+        "nerfstudio: that program, from an environment of its own, its field read back."
+    )
+    nerfstudio_python: str | None = Field(
+        None, description="For backend nerfstudio: the Python of its environment. Unless given, `ns-train` is looked for on PATH."
+    )
+    nerfstudio_method: Literal["nerfacto", "instant-ngp"] = Field(
+        "nerfacto", description="For backend nerfstudio: what it trains, for field.steps steps of field.rays_per_batch rays; instant-ngp needs CUDA there."
     )

@@ -50,7 +50,7 @@ def _run(settings: MasksSettings, inputs: MasksInputs, context: StageContext) ->
 
 STAGE = Stage(
     name="masks",
-    version=3,
+    version=4,
     settings=MasksSettings,
     inputs=MasksInputs,
     output=MaskedViews,

@@ -131,3 +131,30 @@ def test_files_that_are_not_there_or_not_json(tmp_path: Path) -> None:
     (tmp_path / "transforms.json").write_text("{}")
     with pytest.raises(ArtifactError, match="no list of 'frames'"):
         transforms.read_folder(tmp_path)
+
+
+def test_intrinsics_that_differ_stand_in_the_frames_alone(tmp_path: Path) -> None:
+    """nerfstudio takes a number at the top for all frames, whatever these say; instant-ngp asks the frames as well."""
+    views = cameras() + ring("b", 2, np.zeros(3), 2.0, 0.0, 80.0, 48, 64)
+    transforms.write_transforms(tmp_path / "transforms.json", views, [f"images/{c.name}.png" for c in views])
+    document = json.loads((tmp_path / "transforms.json").read_text())
+    assert set(document) == {"frames"}
+    for frame, camera in zip(document["frames"], views, strict=True):
+        assert [frame[k] for k in ("fl_x", "fl_y", "cx", "cy", "w", "h")] == [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height]
+
+
+@pytest.mark.parametrize(("splits", "val"), [(("train", "test", "train", "val"), ["3"]), (("train", "test", "train", "test"), ["1", "3"])])
+def test_frames_kept_for_testing_are_listed_as_nerfstudio_asks(tmp_path: Path, splits: tuple[str, ...], val: list[str]) -> None:
+    """It wants all three lists where there is one, and every name in them among the frames' own."""
+    views = cameras(4)
+    transforms.write_transforms(tmp_path / "transforms.json", views, list("0123"), [{"split": s} for s in splits])
+    document = json.loads((tmp_path / "transforms.json").read_text())
+    assert document["train_filenames"] == [n for n, s in zip("0123", splits, strict=True) if s != "test"]
+    assert document["test_filenames"] == [n for n, s in zip("0123", splits, strict=True) if s == "test"]
+    assert document["val_filenames"] == val
+
+
+def test_without_frames_for_testing_there_are_no_lists(tmp_path: Path) -> None:
+    views = cameras()
+    transforms.write_transforms(tmp_path / "transforms.json", views, list("012"), [{"split": s} for s in ("train", "val", "train")])
+    assert not any(key.endswith("_filenames") for key in json.loads((tmp_path / "transforms.json").read_text()))
