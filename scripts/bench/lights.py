@@ -14,7 +14,7 @@ import numpy as np
 from stages.artifacts.cameras import Camera
 from stages.artifacts.images import linear_to_srgb, srgb_to_linear
 from stages.artifacts.normals import unit
-from stages.rendering.shadow import Shadow
+from stages.rendering.shadow import Shadow, spread
 from stages.rendering.zbuffer import rasterize
 
 SKY_DIRECTIONS = 160
@@ -125,15 +125,6 @@ class LitSurface:
             diffuse += reach
             glossy += DIELECTRIC * (power + 8) / 8 * np.maximum((half * normals).sum(-1, keepdims=True), 0) ** power * reach
         return diffuse, glossy
-
-
-def spread(count: int) -> np.ndarray:
-    """(count, 3) unit directions, evenly over the sphere (Fibonacci's spiral)."""
-    i = np.arange(count)
-    z = 1 - (2 * i + 1) / count
-    angle = np.pi * (3 - 5**0.5) * i
-    r = np.sqrt(1 - z * z)
-    return np.stack([r * np.cos(angle), r * np.sin(angle), z], -1)
 
 
 def _disc(lamp: Lamp) -> np.ndarray:

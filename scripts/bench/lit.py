@@ -33,6 +33,7 @@ from scripts.bench.truths import Truth, of_file, write_truth
 from stages.artifacts.cameras import Camera
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.images import contact_sheet, linear_to_srgb, srgb_to_linear, to_u8, write_png
+from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.scores import figure_psnr, on_white
 from stages.artifacts.views import ViewSet
 from stages.field.settings import FieldSettings
@@ -43,6 +44,7 @@ from stages.mesh.warm import warm as warm_mesh
 SHOWN = 5  # of the held-out views
 TILE_PX = 300
 DARKEST = 1e-3
+PARTS = {"baked": "mesh", "ours": "parted"}  # folders
 
 
 def gains(truth: Sequence[np.ndarray], ours: Sequence[np.ndarray]) -> np.ndarray:
@@ -91,9 +93,11 @@ def separated(truth: Truth, folder: Path, threads: int) -> dict[str, Any]:
     cameras, evening = truth.cameras(between=True), truth.under(EVENING)
     flat, relit = _pictures(folder / "flat", truth, cameras), _pictures(folder / "relit", evening, cameras)
     shutil.rmtree(folder / "parted", ignore_errors=True)
-    figures["separation"] = build(FieldGrid.open(folder / "field_run" / "out"), folder / "views", folder / "parted" / "mesh", settings, threads)
-    for name, glb in (("baked", folder / "mesh" / "mesh.glb"), ("ours", folder / "parted" / "mesh" / "mesh.glb")):
-        figures[name] = scores(glb, settings.roughness, flat, relit, evening.lit.exposure)
+    # resumes from the checkpoints that the baked mesh left beside it: light is told apart last, so all before is the same
+    figures["stage_again"] = build(FieldGrid.open(folder / "field_run" / "out"), folder / "views", folder / "parted", settings, threads)
+    figures["light_explains_share"] = MeshAsset.open(folder / "parted").metrics["light_explains_share"]
+    for name, part in PARTS.items():
+        figures[name] = scores(folder / part / "mesh.glb", settings.roughness, flat, relit, evening.lit.exposure)
     done.write_text(json.dumps(figures))
     return figures
 
@@ -106,7 +110,7 @@ def beside(folder: Path, figures: dict[str, Any], truth: Truth) -> list[np.ndarr
     """Of one held-out view: the truth lit, the truth unlit, our base colour, the truth relit, ours relit, the baked one relit."""
     shown = ViewSet.open(folder / "between").names[SHOWN]
     camera, evening = truth.cameras(between=True)[SHOWN], truth.under(EVENING)
-    ours, baked = (repainted(of_file(folder / path / "mesh.glb"), np.array(figures[name]["gains"])) for name, path in (("ours", "parted/mesh"), ("baked", "mesh")))
+    ours, baked = (repainted(of_file(folder / PARTS[name] / "mesh.glb"), np.array(figures[name]["gains"])) for name in ("ours", "baked"))
     ours, baked = (replace(mesh, roughness=MeshSettings().roughness) for mesh in (ours, baked))
     lit = [ViewSet.open(folder / name).image(shown) for name in ("between", "flat")] + [ours.picture(camera), ViewSet.open(folder / "relit").image(shown)]
     return [_tile(p) for p in [*lit, *(mesh.under(EVENING, evening.lit.exposure).picture(camera) for mesh in (ours, baked))]]
@@ -134,12 +138,12 @@ def main() -> None:
     warm_mesh()
     for truth in surfaces(o.files, o.characters):
         rows[truth.name] = separated(truth, o.work / truth.name, o.threads)
-        print(json.dumps({truth.name: {name: rows[truth.name][name] for name in ("baked", "ours")}}), flush=True)
+        print(json.dumps({truth.name: {name: rows[truth.name][name] for name in PARTS}}), flush=True)
         if o.png:
             tiles += beside(o.work / truth.name, rows[truth.name], truth)
     if o.png:
         write_png(o.png, contact_sheet(tiles, columns=6))
-    mean = {name: {key: float(np.mean([row[name][key] for row in rows.values()])) for key in ("kd_db", "kd_one_factor_db", "relit_db")} for name in ("baked", "ours")}
+    mean = {name: {key: float(np.mean([row[name][key] for row in rows.values()])) for key in ("kd_db", "kd_one_factor_db", "relit_db")} for name in PARTS}
     report({"machine": machine, "threads": o.threads, "surfaces": rows, "mean": mean}, o.json)
 
 

@@ -52,6 +52,14 @@ class Shadow:
         return out
 
 
+def spread(count: int) -> np.ndarray:
+    """(count, 3) unit directions, evenly over the sphere (Fibonacci's spiral)."""
+    i = np.arange(count)
+    z = 1 - (2 * i + 1) / count
+    r, angle = np.sqrt(1 - z * z), np.pi * (3 - 5**0.5) * i
+    return np.stack([r * np.cos(angle), r * np.sin(angle), z], -1)
+
+
 @numba.njit(cache=True, nogil=True, parallel=True)
 def _reach(points, normals, direction, w2light, depth, pixel_m, out):
     size = depth.shape[0]

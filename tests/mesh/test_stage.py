@@ -12,7 +12,7 @@ import torch
 from pipeline.errors import ArtifactError, StageError
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.mesh import MeshAsset
-from stages.mesh import STAGE, implicit, refine
+from stages.mesh import STAGE, implicit, light, refine
 from stages.mesh.observed import observe, view_order
 from stages.mesh.repair import is_edge_manifold
 from stages.mesh.settings import MeshSettings
@@ -153,11 +153,18 @@ def test_no_steps_leave_the_surface_of_the_field(tmp_path: Path) -> None:
     assert abs(np.linalg.norm(mesh.v_pos, axis=1).mean() - RADIUS_M) < 0.06  # one of the 20 cells is 0.05 m
 
 
-def test_lit_views_give_a_surface_too(tmp_path: Path) -> None:
-    asset = make(tmp_path, SETTINGS.model_copy(update={"lighting": "environment"}))
-    asset.validate()
-    metrics = json.loads((asset.folder / "metrics.json").read_text())
-    assert metrics["edges_manifold"] and metrics["pieces"] == 1 and metrics["triangles"] >= 100
+def test_the_light_is_told_apart_last_and_kept(asset: MeshAsset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The surface is that of an unlit run to the bit; the base colours are its texture without the light that stands beside them."""
+    monkeypatch.setattr(light, "POINTS", 500)
+    monkeypatch.setattr(light, "STEPS", 20)
+    lit = make(tmp_path, LONGER.model_copy(update={"lighting": "environment"}))
+    lit.validate()
+    np.testing.assert_array_equal(lit.mesh.v_pos, asset.mesh.v_pos)
+    lamps = json.loads((lit.folder / "light.json").read_text())
+    assert np.shape(lamps["directions"]) == np.shape(lamps["colours_linear"]) == (light.LAMPS, 3)
+    assert lit.metrics["light_explains_share"] < 1 and "light_explains_share" not in asset.metrics
+    assert np.abs(lit.mesh.kd - asset.mesh.kd).max() > 0.05
+    assert (lit.folder / "preview" / "light.png").is_file() and not (asset.folder / "light.json").exists()
 
 
 def test_stage_and_settings() -> None:
