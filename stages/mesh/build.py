@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     parts = labelled(mesh.v_pos, mesh.t_pos_idx, face_colours(mesh), observed, inputs.masks)
     baked, light = mesh, None
     if settings.lighting != "unlit":
-        mesh, light = told_apart(mesh, fixed["seen"], settings, context)
+        mesh, light = told_apart(mesh, fixed["seen"], settings, context.log)
     asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts, light)
     preview.write(context.out / "preview", mesh, observed, curves, parts)
     if light is not None:
@@ -133,7 +134,7 @@ def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], sett
     )
 
 
-def told_apart(mesh: TexturedMesh, seen: np.ndarray, settings: MeshSettings, context: StageContext) -> tuple[TexturedMesh, DistantLight | None]:
+def told_apart(mesh: TexturedMesh, seen: np.ndarray, settings: MeshSettings, log: logging.Logger) -> tuple[TexturedMesh, DistantLight | None]:
     """``mesh``, whose texture shows it lit, with base colours instead; and the light. ``seen`` (S, S) are the texels that a view shows.
 
     The same mesh and no light where ``settings.lighting`` is auto and the views look evenly lit.
@@ -145,7 +146,7 @@ def told_apart(mesh: TexturedMesh, seen: np.ndarray, settings: MeshSettings, con
     shown = seen[at] if seen[at].any() else np.ones(len(points), bool)
     light = light_on(colours[shown], mesh.v_pos, mesh.t_pos_idx, points[shown], normals[shown], settings.seed)
     even = settings.lighting == "auto" and light.explained < EVIDENCE
-    context.log.info("light: points of one paint look more alike by %.0f %%%s", 100 * light.explained, "; counts as even" if even else "")
+    log.info("light: points of one paint look more alike by %.0f %%%s", 100 * light.explained, "; counts as even" if even else "")
     if even:
         return mesh, None
     base = without_light(colours, light.falling(mesh.v_pos, mesh.t_pos_idx, points, normals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from pipeline.errors import ArtifactError, StageError
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.mesh import MeshAsset
-from stages.mesh import STAGE, implicit, light, refine
+from stages.mesh import STAGE, build, implicit, light, refine
 from stages.mesh.observed import observe, view_order
 from stages.mesh.repair import is_edge_manifold
 from stages.mesh.settings import MeshSettings
@@ -171,3 +172,18 @@ def test_stage_and_settings() -> None:
     assert STAGE.name == "mesh" and STAGE.output is MeshAsset and STAGE.settings is MeshSettings
     assert all(field.description for field in MeshSettings.model_fields.values())
     assert [c.name for c in STAGE.capabilities(MeshSettings())] == ["rasterizer"]
+
+
+@pytest.mark.parametrize(("lighting", "explained", "divided"), [("auto", 0.05, False), ("auto", 0.2, True), ("environment", -1.0, True)])
+def test_auto_divides_by_light_only_where_the_views_show_it(
+    asset: MeshAsset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lighting: str, explained: float, divided: bool
+) -> None:
+    half = light.DistantLight(np.array([[0, 0, 1.0], [0, 0, -1.0]]), np.full((2, 3), 0.5), explained)
+    monkeypatch.setattr(build, "light_on", lambda *_: half)
+    settings = SETTINGS.model_copy(update={"lighting": lighting})
+    seen = np.ones(asset.mesh.kd.shape[:2], bool)
+    mesh, found = build.told_apart(asset.mesh, seen, settings, logging.getLogger("test"))
+    assert found is (half if divided else None)
+    assert (mesh is asset.mesh) is not divided
+    if divided:
+        assert (mesh.kd >= asset.mesh.kd - 1 / 255).all() and mesh.kd.mean() > asset.mesh.kd.mean() + 0.1  # no side is lit by more than a half
