@@ -102,6 +102,12 @@ def separated(truth: Truth, folder: Path, threads: int) -> dict[str, Any]:
     return figures
 
 
+def row(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that are compared, of one surface."""
+    compared = {f"{name}_{key}": figures[name][key] for name in PARTS for key in ("kd_db", "kd_one_factor_db", "kd_as_it_is_db", "relit_db")}
+    return {"field_psnr_db": figures["field"]["held_out"]["figure_psnr_db"], "light_explains_share": figures["light_explains_share"], **compared}
+
+
 def _pictures(folder: Path, truth: Truth, cameras: Sequence[Camera]) -> ViewSet:
     return ViewSet.open(folder) if (folder / "transforms.json").exists() else write_truth(folder, truth, cameras)
 
@@ -119,8 +125,7 @@ def beside(folder: Path, figures: dict[str, Any], truth: Truth) -> list[np.ndarr
 def _tile(rgba: np.ndarray) -> np.ndarray:
     from PIL import Image
 
-    small = Image.fromarray(to_u8(on_white(rgba))).resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
-    return np.asarray(small)
+    return np.asarray(Image.fromarray(to_u8(on_white(rgba))).resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS))
 
 
 def main() -> None:
@@ -137,14 +142,20 @@ def main() -> None:
     warm_field()
     warm_mesh()
     for truth in surfaces(o.files, o.characters):
-        rows[truth.name] = separated(truth, o.work / truth.name, o.threads)
-        print(json.dumps({truth.name: {name: rows[truth.name][name] for name in PARTS}}), flush=True)
+        figures = separated(truth, o.work / truth.name, o.threads)
+        rows[truth.name] = row(figures)
+        print(json.dumps({truth.name: rows[truth.name]}), flush=True)
         if o.png:
-            tiles += beside(o.work / truth.name, rows[truth.name], truth)
+            tiles += beside(o.work / truth.name, figures, truth)
     if o.png:
         write_png(o.png, contact_sheet(tiles, columns=6))
-    mean = {name: {key: float(np.mean([row[name][key] for row in rows.values()])) for key in ("kd_db", "kd_one_factor_db", "relit_db")} for name in PARTS}
-    report({"machine": machine, "threads": o.threads, "surfaces": rows, "mean": mean}, o.json)
+    report(summary(machine, o.threads, rows), o.json)
+
+
+def summary(machine: dict[str, Any], threads: int, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is kept of a run: where, each surface's row, and their mean."""
+    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
+    return {"machine": machine, "threads": threads, "surfaces": rows, "mean": mean}
 
 
 if __name__ == "__main__":
