@@ -128,6 +128,12 @@ def _tile(rgba: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(to_u8(on_white(rgba))).resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS))
 
 
+def summary(machine: dict[str, Any], threads: int, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is kept of a run: where, each surface's row, and their mean."""
+    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
+    return {"machine": machine, "threads": threads, "surfaces": rows, "mean": mean}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -150,12 +156,6 @@ def main() -> None:
     if o.png:
         write_png(o.png, contact_sheet(tiles, columns=6))
     report(summary(machine, o.threads, rows), o.json)
-
-
-def summary(machine: dict[str, Any], threads: int, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What is kept of a run: where, each surface's row, and their mean."""
-    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
-    return {"machine": machine, "threads": threads, "surfaces": rows, "mean": mean}
 
 
 if __name__ == "__main__":
