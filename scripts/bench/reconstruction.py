@@ -21,7 +21,7 @@ from scripts.bench.evaluate_mesh import evaluate, imported
 from scripts.bench.field import measure
 from scripts.bench.machine import described, report
 from scripts.bench.mesh import build
-from scripts.bench.truths import BETWEEN, LEARNT, Truth, of_file, of_generator, write_truth
+from scripts.bench.truths import BETWEEN, LEARNT, Truth, of_file, of_generator, part_of, write_truth
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.normals import vertex_normals
@@ -36,21 +36,32 @@ SHOWN = (10, 5, 16)  # of the held-out views
 CLOSE_PX = 288
 
 
-def reconstructed(truth: Truth, folder: Path, field: FieldSettings, mesh: MeshSettings, threads: int) -> dict[str, Any]:
-    """All figures of one surface; those of a finished folder are read."""
-    done = folder / "figures.json"
+def made(truth: Truth, folder: Path, field: FieldSettings, mesh: MeshSettings, threads: int) -> dict[str, Any]:
+    """Pictures of one surface (``views`` to learn from, ``between`` held out), field and mesh; what a finished folder took is read."""
+    done = folder / "made.json"
     if done.exists():
         return json.loads(done.read_text())
     folder.mkdir(parents=True, exist_ok=True)
     learnt, between = truth.cameras(), truth.cameras(between=True)
-    write_truth(folder / "all", truth, [*learnt, *between])
-    views, others = (write_truth(folder / name, truth, cameras) for name, cameras in (("views", learnt), ("between", between)))
+    pictures = write_truth(folder / "all", truth, [*learnt, *between])
+    for name, cameras in (("views", learnt), ("between", between)):
+        part_of(pictures, folder / name, cameras)
     for half_made in ("field_run", "mesh", "scratch_mesh"):
         shutil.rmtree(folder / half_made, ignore_errors=True)
     held = tuple(range(LEARNT, LEARNT + BETWEEN))
     figures = {"field": measure(folder / "all", folder / "field_run", field.model_copy(update={"held_out": held}), threads)}
     figures["stage"] = build(FieldGrid.open(folder / "field_run" / "out"), folder / "views", folder / "mesh", mesh, threads)
-    sets = [("views", views), ("between", others)]
+    done.write_text(json.dumps(figures))
+    return figures
+
+
+def reconstructed(truth: Truth, folder: Path, field: FieldSettings, mesh: MeshSettings, threads: int) -> dict[str, Any]:
+    """All figures of one surface; those of a finished folder are read."""
+    done = folder / "figures.json"
+    if done.exists():
+        return json.loads(done.read_text())
+    figures = made(truth, folder, field, mesh, threads)
+    sets = [(name, ViewSet.open(folder / name)) for name in ("views", "between")]
     figures["mesh"] = evaluate(folder / "mesh" / "mesh.glb", sets, (truth.v_pos, truth.t_pos_idx), truth.head)
     done.write_text(json.dumps(figures))
     return figures

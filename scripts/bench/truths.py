@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from scripts.bench.lights import Light, LitSurface
 from scripts.generator import HELD_OUT, build_character, render
 from scripts.generator.assemble import Character
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.glb_reader import read_glb
+from stages.artifacts.normals import vertex_normals
 from stages.artifacts.views import ViewSet, write_view_set
 from stages.conditions.body import POSES, load_base_body
 from stages.rendering.picture import Surface, draw
@@ -28,22 +30,36 @@ MARGIN = 0.04
 LOWEST_DEG, HIGHEST_DEG = -25.0, 65.0
 GOLDEN_DEG = 137.50776405003785
 SUPERSAMPLE = 4
+ROUGHNESS = 0.6  # of a lit surface that does not say it
 PROPS = ("Sword", "Shield", "Knife", "Crossbow", "Throwable")  # held in the hands of the KayKit adventurers
 HEADS = ("Head", "Helmet")
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A closed or open surface in the world frame (+Z up), metres, and which of its triangles are the head's, (F,) bool."""
+    """A closed or open surface in the world frame (+Z up), metres, with unit normals ``v_nrm``, and which of its triangles are the head's, (F,) bool.
+    Without ``lit`` its pictures are unlit."""
 
     name: str
     v_pos: np.ndarray
     t_pos_idx: np.ndarray
     head: np.ndarray
     look: Surface | Character
+    v_nrm: np.ndarray
+    roughness: float = ROUGHNESS
+    lit: LitSurface | None = None
+
+    def under(self, light: Light, exposure: float | None = None) -> Truth:
+        """The same surface, lit; without ``exposure`` its bright points by 1."""
+        lit = LitSurface(self.v_pos, self.t_pos_idx, self.v_nrm, light, self.roughness)
+        return replace(self, lit=lit.exposed() if exposure is None else replace(lit, exposure=exposure))
 
     def picture(self, camera: Camera) -> np.ndarray:
-        """(H, W, 4) float32 sRGB, straight alpha, unlit."""
+        """(H, W, 4) float32 sRGB, straight alpha."""
+        flat = self._unlit(camera)
+        return flat if self.lit is None else self.lit.picture(flat, camera)
+
+    def _unlit(self, camera: Camera) -> np.ndarray:
         if isinstance(self.look, Character):
             rgb, alpha = render(self.look, camera)[:2]
         else:
@@ -72,6 +88,12 @@ def write_truth(folder: Path, truth: Truth, cameras: Sequence[Camera]) -> ViewSe
     return ViewSet.open(folder)
 
 
+def part_of(pictures: ViewSet, folder: Path, cameras: Sequence[Camera]) -> ViewSet:
+    """Those of ``pictures`` that ``cameras`` took, in a folder of their own."""
+    write_view_set(folder, ((c, pictures.image(c.name)) for c in cameras), [{"ring": "body"} for _ in cameras])
+    return ViewSet.open(folder)
+
+
 def of_file(path: Path) -> Truth:
     """A mesh file: OBJ, y up, whose texture lies beside it as ``<name>_texture.png``; or GLB, without PROPS."""
     return _of_obj(path) if path.suffix == ".obj" else _of_glb(path)
@@ -83,7 +105,8 @@ def of_generator(index: int) -> Truth:
     chin = load_base_body().posed(POSES["a_pose"])
     height = chin.v_pos[chin.landmarks["chin"]][2]
     head = (character.v_pos[character.t_pos_idx][..., 2] > height).all(1)
-    return Truth(f"character_{index:02d}", character.v_pos, character.t_pos_idx, head, character)
+    normals = vertex_normals(character.v_pos, character.t_pos_idx)
+    return Truth(f"character_{index:02d}", character.v_pos, character.t_pos_idx, head, character, normals)
 
 
 def _of_obj(path: Path) -> Truth:
@@ -96,16 +119,17 @@ def _of_obj(path: Path) -> Truth:
     corners = [[tuple(int(n) - 1 for n in corner.split("/")[:2]) for corner in face] for face in rows["f"]]
     triangles = np.array([(face[0], a, b) for face in corners for a, b in zip(face[1:], face[2:], strict=False)])
     kd = np.asarray(Image.open(path.with_name(f"{path.stem}_texture.png")).convert("RGB"))
-    look = Surface(np.zeros_like(v_pos), triangles[..., 0], np.array(rows["vt"], float)[:, :2], triangles[..., 1], kd)
-    return Truth(path.stem, v_pos - (0, 0, v_pos[:, 2].min()), triangles[..., 0], np.zeros(len(triangles), bool), look)
+    normals = vertex_normals(v_pos, triangles[..., 0])
+    look = Surface(normals, triangles[..., 0], np.array(rows["vt"], float)[:, :2], triangles[..., 1], kd)
+    return Truth(path.stem, v_pos - (0, 0, v_pos[:, 2].min()), triangles[..., 0], np.zeros(len(triangles), bool), look, normals)
 
 
 def _of_glb(path: Path) -> Truth:
     scene = read_glb(path)
     parts = [part for part in scene.parts if not any(prop in part.name for prop in PROPS)]
     starts = np.cumsum([0, *(len(part.v_pos) for part in parts)])
-    v_pos, v_tex = (np.concatenate([getattr(part, name) for part in parts]) for name in ("v_pos", "v_tex"))
+    v_pos, v_nrm, v_tex = (np.concatenate([getattr(part, name) for part in parts]) for name in ("v_pos", "v_nrm", "v_tex"))
     faces = np.concatenate([part.t_pos_idx + start for part, start in zip(parts, starts, strict=False)]).astype(np.int64)
     head = np.concatenate([np.full(len(part.t_pos_idx), any(word in part.name for word in HEADS)) for part in parts])
     kd = np.asarray(Image.open(io.BytesIO(scene.materials[parts[0].material].kd_png)).convert("RGB"))
-    return Truth(path.stem.lower(), v_pos.astype(float), faces, head, Surface(np.zeros_like(v_pos), faces, v_tex, faces, kd))
+    return Truth(path.stem.lower(), v_pos.astype(float), faces, head, Surface(v_nrm, faces, v_tex, faces, kd), v_nrm.astype(float))

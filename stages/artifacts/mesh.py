@@ -3,7 +3,8 @@
 World frame of CONVENTIONS (metres, +Z up, facing -Y), or that of a user's own cameras, in their unit. ``mesh.safetensors`` holds positions and their smooth normals (one per
 position), texture coordinates and their tangents (one per texture vertex: tangents break at chart borders, positions do not),
 and the two index lists. Texture coordinates have v up: row 0 of a texture lies at v = 1. Where the pictures were labelled, the files of
-``stages.artifacts.parts`` stand beside it.
+``stages.artifacts.parts`` stand beside it; where the pictures were lit and their light was told apart, ``light.json``: unit ``directions`` towards distant lamps, world
+frame, and ``colours_linear``, what each lays on a surface that faces it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ MESH = "mesh.safetensors"
 METRICS = "metrics.json"
 GLB = "mesh.glb"
 KD, KS, NORMAL = "kd.png", "ks.png", "normal.png"
+LIGHT = "light.json"
 REMEDY = "Run the mesh stage again (--force mesh)."
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +14,18 @@ from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
-from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
-from stages.artifacts.normals import vertex_normals
+from stages.artifacts.mesh import KD, KS, LIGHT, NORMAL, MeshAsset, TexturedMesh
+from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import fitting
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.labels import labelled
 from stages.mesh.level import best_level
-from stages.mesh.light import separated
+from stages.mesh.light import EVIDENCE, DistantLight, light_on, without_light
 from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
-from stages.mesh.paint import painted
+from stages.mesh.paint import filled, painted
 from stages.mesh.pits import without_pits
 from stages.mesh.reach import in_metres
 from stages.mesh.remesh import remeshed
@@ -55,14 +57,19 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
         fixed, curves["implicit surface"] = fixed_topology(settings, inputs.field, observed, rasterizer, context)
         context.checkpoint.save("fixed.npz", lambda path: _write_arrays(path, fixed))
     surface = refine.TexturedSurface.start(
-        fixed["v_pos"], fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"], fixed["kd"], settings.smoothness, fixed.get("light"),
+        fixed["v_pos"], fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"], fixed["kd"], settings.smoothness,
     )
     context.checkpoint.load("surface.npz", surface.load)
     curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
     mesh = finished(surface, fixed, settings)
     parts = labelled(mesh.v_pos, mesh.t_pos_idx, face_colours(mesh), observed, inputs.masks)
-    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts)
+    baked, light = mesh, None
+    if settings.lighting != "unlit":
+        mesh, light = told_apart(mesh, fixed["seen"], settings, context.log)
+    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts, light)
     preview.write(context.out / "preview", mesh, observed, curves, parts)
+    if light is not None:
+        preview.write_light(context.out / "preview", baked, mesh, light)
     return asset
 
 
@@ -96,17 +103,15 @@ def painted_charts(
     settings: MeshSettings, observed: list[Observed], low: tuple[np.ndarray, np.ndarray], fine: tuple[np.ndarray, np.ndarray],
     context: StageContext,
 ) -> dict[str, np.ndarray]:
-    """Texture coordinates, base colour, light and normal map of the remeshed surface ``low``."""
+    """Texture coordinates, colours as the views show them, which of them they show, and normal map of the remeshed surface ``low``."""
     v_pos, faces = low
     near = close_ups(v_pos, observed)
     v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size, near[faces].all(1), settings.head_detail)
     context.progress.advance()
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
-    colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
-    arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx}
-    if settings.lighting == "environment":
-        colour, arrays["light"] = separated(colour, normals)
-    arrays["kd"] = texels.picture(colour)
+    colour, seen = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
+    arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx, "kd": texels.picture(colour)}
+    arrays["seen"] = texels.picture(seen[:, None].astype(np.float32))[..., 0] > 0.5
     context.progress.advance()
     arrays["normal"] = flat_normal_map(settings.texture_size)
     if settings.normal_map == "baked":
@@ -129,6 +134,25 @@ def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], sett
     )
 
 
+def told_apart(mesh: TexturedMesh, seen: np.ndarray, settings: MeshSettings, log: logging.Logger) -> tuple[TexturedMesh, DistantLight | None]:
+    """``mesh``, whose texture shows it lit, with base colours instead; and the light. ``seen`` (S, S) are the texels that a view shows.
+
+    The same mesh and no light where ``settings.lighting`` is auto and the views look evenly lit.
+    """
+    texels = texels_of(mesh.v_tex, mesh.t_tex_idx, settings.texture_size, border_px=1)
+    at = texels.place[:, 0], texels.place[:, 1]
+    points, colours = texels.carry(mesh.v_pos, mesh.t_pos_idx).astype(np.float64), mesh.kd[at]
+    normals = unit(texels.carry(mesh.v_nrm, mesh.t_pos_idx).astype(np.float64), np.array([0.0, 0.0, 1.0]))
+    shown = seen[at] if seen[at].any() else np.ones(len(points), bool)
+    light = light_on(colours[shown], mesh.v_pos, mesh.t_pos_idx, points[shown], normals[shown], settings.seed)
+    even = settings.lighting == "auto" and light.explained < EVIDENCE
+    log.info("light: points of one paint look more alike by %.0f %%%s", 100 * light.explained, "; counts as even" if even else "")
+    if even:
+        return mesh, None
+    base = without_light(colours, light.falling(mesh.v_pos, mesh.t_pos_idx, points, normals))
+    return replace(mesh, kd=texels.picture(filled(base, shown, points, normals))), light
+
+
 def face_colours(mesh: TexturedMesh) -> np.ndarray:
     """(F, 3) sRGB: the base colour at the middle of each triangle."""
     height, width = mesh.kd.shape[:2]
@@ -137,8 +161,8 @@ def face_colours(mesh: TexturedMesh) -> np.ndarray:
     return mesh.kd[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
 
 
-def write(folder: Path, mesh: TexturedMesh, parts: Parts | None = None) -> MeshAsset:
-    """The artifact's files: arrays, textures, figures, parts where there are some, and the GLB."""
+def write(folder: Path, mesh: TexturedMesh, parts: Parts | None = None, light: DistantLight | None = None) -> MeshAsset:
+    """The artifact's files: arrays, textures, figures, parts and light where there are some, and the GLB."""
     lengths = np.linalg.norm(np.ptp(mesh.v_pos, axis=0))
     metrics = {
         "triangles": len(mesh.t_pos_idx), "vertices": len(mesh.v_pos), "pieces": len(np.unique(face_components(mesh.t_pos_idx))),
@@ -147,6 +171,10 @@ def write(folder: Path, mesh: TexturedMesh, parts: Parts | None = None) -> MeshA
     if parts is not None:
         area = face_areas(mesh.v_pos, mesh.t_pos_idx)
         metrics["parts_area_share"] = {name: round(float(area[parts.triangles(name)].sum() / area.sum()), 4) for name in parts.used}
+    if light is not None:
+        metrics["light_explains_share"] = round(light.explained, 4)
+        lamps = {"directions": light.directions.round(5).tolist(), "colours_linear": light.colours.round(6).tolist()}
+        (folder / LIGHT).write_text(json.dumps(lamps) + "\n")
     asset = MeshAsset.write(folder, mesh, metrics, parts)
     kd, ks, normal = ((folder / name).read_bytes() for name in (KD, KS, NORMAL))
     geometry = GlbMesh(mesh.v_pos, mesh.t_pos_idx, mesh.v_nrm, mesh.v_tex, mesh.t_tex_idx, mesh.v_tng)

@@ -22,22 +22,27 @@ def painted(
     texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float,
     portrait_lead_deg: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """sRGB colours (N, 3) of the texels and the unit normals (N, 3) there.
+    """sRGB colours (N, 3) of the texels, and which of them (N,) a view sees.
 
     Unseen texels take the mean colour of the seen ones that are nearest in space and face alike.
     """
     up, points, normals = np.array([0.0, 0.0, 1.0]), texels.carry(v_pos, faces), vertex_normals(v_pos, faces)
     facing = unit(texels.carry(calmed(normals, faces), faces).astype(np.float64), up)
-    normals = unit(texels.carry(normals, faces).astype(np.float64), up)
     colour, weight = project(points, facing, v_pos, faces, observed, exponent, portrait_lead_deg)
     seen = weight > LEAST_WEIGHT * np.median(weight)
-    if seen.any() and not seen.all():
-        scale = 0.02  # metres that a normal turned right round is worth
-        place = np.concatenate([points, normals * scale], 1)
-        distance, near = cKDTree(place[seen]).query(place[~seen], k=NEIGHBOURS)
-        share = 1 / (distance + 1e-4)
-        colour[~seen] = (colour[seen][near] * (share / share.sum(1, keepdims=True))[..., None]).sum(1)
-    return colour, normals
+    return filled(colour, seen, points, unit(texels.carry(normals, faces).astype(np.float64), up)), seen
+
+
+def filled(colour: np.ndarray, seen: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """``colour`` (N, 3) with that of the ``seen`` (N,) points nearest in space and face alike where a point is not seen."""
+    if not seen.any() or seen.all():
+        return colour
+    colour, scale = colour.copy(), 0.02  # metres that a normal turned right round is worth
+    place = np.concatenate([points, normals * scale], 1)
+    distance, near = cKDTree(place[seen]).query(place[~seen], k=NEIGHBOURS)
+    share = 1 / (distance + 1e-4)
+    colour[~seen] = (colour[seen][near] * (share / share.sum(1, keepdims=True))[..., None]).sum(1)
+    return colour
 
 
 def calmed(normals: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from stages.artifacts.cameras import Camera
-from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.images import contact_sheet, linear_to_srgb, to_u8, write_png
 from stages.artifacts.labels import label_colours
 from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.parts import Parts
+from stages.mesh.light import DistantLight
 from stages.mesh.observed import Observed
 from stages.rendering.picture import Surface, draw, draw_colours
 from stages.rendering.viewpoint import turntable
 
 TURNS = 8
+CLAY = 0.7  # linear
 
 
 def write(
@@ -37,6 +39,26 @@ def write(
             count = max(len(values) for values in series.values())
             curve = {"title": f"mesh: {title}", "x_label": "step", "x": list(range(1, count + 1)), "series": dict(series)}
             (folder / f"{title.replace(' ', '_')}.json").write_text(json.dumps(curve))
+
+
+def write_light(folder: Path, baked: TexturedMesh, mesh: TexturedMesh, light: DistantLight) -> None:
+    """``light.png``: as the views show it, the base colour, the light on white clay, and where the light comes from (azimuth 0, the front, in the middle; up above)."""
+    cameras = turntable(mesh.v_pos, TURNS, 256, 384)[::2]
+    on = light.falling(mesh.v_pos, mesh.t_pos_idx, mesh.v_pos, mesh.v_nrm)
+    faces, tiles = mesh.t_pos_idx.astype(np.int64), []
+    for camera in cameras:
+        for of in (baked, mesh):
+            tiles.append(draw(Surface(of.v_nrm, faces, of.v_tex, of.t_tex_idx.astype(np.int64), to_u8(of.kd)), of.v_pos, camera))
+        tiles.append(draw_colours(mesh.v_pos, faces, linear_to_srgb(CLAY * on), camera))
+    tiles.append(to_u8(light_map(light, 256, 128)))
+    write_png(folder / "light.png", contact_sheet(tiles, 6))
+
+
+def light_map(light: DistantLight, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) sRGB: the lamp nearest to each direction, the brightest white; azimuth -180 to 180 degrees from left to right."""
+    azimuth, elevation = np.meshgrid((np.arange(width) + 0.5) / width * 2 * np.pi - np.pi, np.pi / 2 - (np.arange(height) + 0.5) / height * np.pi)
+    towards = np.stack([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)], -1)
+    return linear_to_srgb(light.colours / max(float(light.colours.max()), 1e-9))[np.argmax(towards @ light.directions.T, -1)]
 
 
 def parts_sheet(mesh: TexturedMesh, parts: Parts) -> np.ndarray:

@@ -17,13 +17,11 @@ from torch import Tensor
 
 from pipeline.stage import StageContext
 from stages.artifacts.factors import factored
-from stages.artifacts.normals import vertex_normals
 from stages.mesh.losses import image_loss, mask_loss, triangle_pairs
 from stages.mesh.observed import Observed, view_order
 from stages.mesh.settings import MeshSettings
 from stages.rendering.clip import to_clip
 from stages.rendering.protocol import Rasterizer
-from stages.rendering.shading import lit
 
 Solve = Callable[[np.ndarray], np.ndarray]
 LEVELS = 4  # the colour correction is a sum of this many halvings of the texture, so that texels between pixels follow too
@@ -91,15 +89,13 @@ class TexturedSurface:
     kd_levels: list[Tensor]
     solve: Solve
     moments: list[Moments]
-    light: Tensor | None = None
     step: int = 0
 
     @classmethod
     def start(
-        cls, v_pos: np.ndarray, faces: np.ndarray, v_tex: np.ndarray, t_tex_idx: np.ndarray, kd: np.ndarray, reach: float,
-        light: np.ndarray | None = None,
+        cls, v_pos: np.ndarray, faces: np.ndarray, v_tex: np.ndarray, t_tex_idx: np.ndarray, kd: np.ndarray, reach: float
     ) -> TexturedSurface:
-        """From a decimated, unwrapped mesh (``v_tex`` with v up), its projected colours, and the light if it is not even."""
+        """From a decimated, unwrapped mesh (``v_tex`` with v up) and its projected colours."""
         offset = torch.zeros(len(v_pos), 3, requires_grad=True)
         sizes = [kd.shape[0] >> k for k in range(1, LEVELS)]
         levels = [torch.zeros(1, 3, s, s, requires_grad=True) for s in sizes if s >= 4]
@@ -109,7 +105,7 @@ class TexturedSurface:
         return cls(
             torch.from_numpy(np.ascontiguousarray(v_pos, np.float32)), offset, as_int(faces), as_int(t_tex_idx),
             torch.from_numpy(flipped), torch.from_numpy(np.ascontiguousarray(kd, np.float32)), levels,
-            smoothing_solver(faces, len(v_pos), reach), moments, None if light is None else torch.from_numpy(light),
+            smoothing_solver(faces, len(v_pos), reach), moments,
         )
 
     def v_pos(self) -> Tensor:
@@ -155,10 +151,6 @@ def render(
     alpha = (rast[..., 3:] > 0).float()
     uv = rasterizer.interpolate(s.v_tex[None], rast, s.tri_tex)
     colour = rasterizer.texture(kd[None], uv)
-    if s.light is not None:
-        normal = torch.from_numpy(vertex_normals(v_pos.detach().numpy(), s.tri.numpy()).astype(np.float32))
-        at_pixels = rasterizer.interpolate(normal[None], rast, s.tri)
-        colour = lit(colour, torch.nn.functional.normalize(at_pixels, dim=-1), s.light)
     layers = torch.cat([torch.where(alpha > 0, colour, background), alpha], -1)
     layers = rasterizer.antialias(layers.contiguous(), rast, pos, s.tri)
     return layers[..., :3], layers[..., 3:]

@@ -45,8 +45,10 @@ class MeshSettings(BaseModel):
         20.0, ge=0, le=90, description="Degrees by which the head ring's front counts as looking straighter than it does: one picture paints the face."
     )
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
-    lighting: Literal["unlit", "environment"] = Field(
-        "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."
+    lighting: Literal["unlit", "environment", "auto"] = Field(
+        "unlit",
+        description="unlit: the texture is what the views show; environment: distant light with the surface's own shadows is found and divided out; auto: that, "
+        "where it makes points of one paint look more alike.",
     )
     occlusion: float = Field(1.0, ge=0, le=1, description="Occlusion written to ks (1 is none).")
     roughness: float = Field(0.9, ge=0.08, le=1, description="Roughness written to ks.")

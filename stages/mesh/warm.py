@@ -18,6 +18,7 @@ from stages.mesh import MeshInputs
 from stages.mesh.build import run
 from stages.mesh.settings import MeshSettings
 from stages.rendering import CpuBackend
+from stages.rendering.shadow import Shadow
 
 RADIUS_M = 0.5
 SETTINGS = MeshSettings(grid_cells=20, sdf_rate=0.04, sdf_smoothness=3e-4, implicit_steps=2, surface_steps=2, triangles=400, texture_size=128)
@@ -73,4 +74,5 @@ def make(folder: Path, settings: MeshSettings = SETTINGS, threads: int = 2) -> M
 def warm() -> None:
     """Touch every kernel with the types of a real run; the compiled code stays in numba's cache."""
     with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder))
+        mesh = make(Path(folder)).mesh
+    Shadow.of(mesh.v_pos, mesh.t_pos_idx, np.array([0.0, 0.0, 1.0]), 32).reaching(mesh.v_pos, mesh.v_nrm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from pipeline.errors import ArtifactError, StageError
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.mesh import MeshAsset
-from stages.mesh import STAGE, implicit, refine
+from stages.mesh import STAGE, build, implicit, light, refine
 from stages.mesh.observed import observe, view_order
 from stages.mesh.repair import is_edge_manifold
 from stages.mesh.settings import MeshSettings
@@ -153,14 +154,36 @@ def test_no_steps_leave_the_surface_of_the_field(tmp_path: Path) -> None:
     assert abs(np.linalg.norm(mesh.v_pos, axis=1).mean() - RADIUS_M) < 0.06  # one of the 20 cells is 0.05 m
 
 
-def test_lit_views_give_a_surface_too(tmp_path: Path) -> None:
-    asset = make(tmp_path, SETTINGS.model_copy(update={"lighting": "environment"}))
-    asset.validate()
-    metrics = json.loads((asset.folder / "metrics.json").read_text())
-    assert metrics["edges_manifold"] and metrics["pieces"] == 1 and metrics["triangles"] >= 100
+def test_the_light_is_told_apart_last_and_kept(asset: MeshAsset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The surface is that of an unlit run; the base colours are its texture without the light that stands beside them."""
+    monkeypatch.setattr(light, "POINTS", 500)
+    monkeypatch.setattr(light, "STEPS", 20)
+    lit = make(tmp_path, LONGER.model_copy(update={"lighting": "environment"}))
+    lit.validate()
+    np.testing.assert_allclose(lit.mesh.v_pos, asset.mesh.v_pos, atol=1e-6)
+    lamps = json.loads((lit.folder / "light.json").read_text())
+    assert np.shape(lamps["directions"]) == np.shape(lamps["colours_linear"]) == (light.LAMPS, 3)
+    assert lit.metrics["light_explains_share"] < 1 and "light_explains_share" not in asset.metrics
+    assert np.abs(lit.mesh.kd - asset.mesh.kd).max() > 0.05
+    assert (lit.folder / "preview" / "light.png").is_file() and not (asset.folder / "light.json").exists()
 
 
 def test_stage_and_settings() -> None:
     assert STAGE.name == "mesh" and STAGE.output is MeshAsset and STAGE.settings is MeshSettings
     assert all(field.description for field in MeshSettings.model_fields.values())
     assert [c.name for c in STAGE.capabilities(MeshSettings())] == ["rasterizer"]
+
+
+@pytest.mark.parametrize(("lighting", "explained", "divided"), [("auto", 0.05, False), ("auto", 0.2, True), ("environment", -1.0, True)])
+def test_auto_divides_by_light_only_where_the_views_show_it(
+    asset: MeshAsset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lighting: str, explained: float, divided: bool
+) -> None:
+    half = light.DistantLight(np.array([[0, 0, 1.0], [0, 0, -1.0]]), np.full((2, 3), 0.5), explained)
+    monkeypatch.setattr(build, "light_on", lambda *_: half)
+    settings = SETTINGS.model_copy(update={"lighting": lighting})
+    seen = np.ones(asset.mesh.kd.shape[:2], bool)
+    mesh, found = build.told_apart(asset.mesh, seen, settings, logging.getLogger("test"))
+    assert found is (half if divided else None)
+    assert (mesh is asset.mesh) is not divided
+    if divided:
+        assert (mesh.kd >= asset.mesh.kd - 1 / 255).all() and mesh.kd.mean() > asset.mesh.kd.mean() + 0.1  # no side is lit by more than a half

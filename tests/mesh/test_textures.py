@@ -12,7 +12,6 @@ import trimesh
 from stages.artifacts.cameras import ring
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.views import ViewSet, write_view_set
-from stages.mesh.light import separated
 from stages.mesh.normals import baked_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.overlap import unfolded
@@ -20,7 +19,6 @@ from stages.mesh.paint import calmed, painted
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
-from stages.rendering.shading import irradiance, to_linear, to_srgb
 from stages.rendering.zbuffer import interpolate, rasterize
 
 
@@ -202,21 +200,6 @@ def test_normal_map_of_a_surface_on_itself_is_flat_and_of_a_finer_one_brings_its
     tilted = np.asarray(fine.vertices) * [1, 1, 1.6]
     image = baked_normal_map(texels, (v, f), (tilted, np.asarray(fine.faces)), v_tex, t_tex_idx)
     assert (image[texels.place[:, 0], texels.place[:, 1], 2] * 2 - 1).min() < 0.95
-
-
-def test_light_is_told_from_paint() -> None:
-    rng = np.random.default_rng(0)
-    normal = rng.normal(size=(20_000, 3))
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    light = np.zeros((9, 3), np.float32)
-    light[0] = 1
-    light[1:4] = rng.uniform(-0.25, 0.25, (3, 1))
-    paints = np.array([[0.9, 0.2, 0.2], [0.2, 0.3, 0.8], [0.9, 0.9, 0.85]])
-    kd = torch.tensor(paints[rng.integers(0, 3, len(normal))], dtype=torch.float32)
-    seen = to_srgb(to_linear(kd) * irradiance(torch.tensor(light), torch.tensor(normal, dtype=torch.float32)))
-    base, found = separated(seen.numpy(), normal)
-    np.testing.assert_allclose(found, light, atol=0.06)
-    assert np.abs(base - kd.numpy()).mean() < 0.03
 
 
 def test_close_ups_are_where_the_long_lenses_look() -> None:

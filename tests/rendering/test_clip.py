@@ -1,4 +1,4 @@
-"""Cameras and clip space agree; light and colours behave."""
+"""Cameras and clip space agree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pipeline.backends import licence
 from stages.artifacts.cameras import ring
 from stages.rendering import rasterizer_capability
 from stages.rendering.clip import to_clip, view_clip_matrices
-from stages.rendering.shading import basis, irradiance, lit, to_linear, to_srgb
 from stages.rendering.viewpoint import looking_at, turntable
 from third_party.nvdiffrast import LICENCE, NvdiffrastRasterizer
 
@@ -32,29 +31,6 @@ def test_figures_of_any_size_are_looked_at_alike() -> None:
         near, far = view(points), view(128 * points)
         np.testing.assert_allclose(far.project(128 * points)[0], near.project(points)[0], atol=1e-9)
         assert (view(points / 128).project(points / 128)[1] > 1).all()  # small ones stay before the near plane
-
-
-def test_basis_is_orthogonal_over_the_sphere() -> None:
-    rng = np.random.default_rng(1)
-    n = rng.normal(size=(200_000, 3))
-    n /= np.linalg.norm(n, axis=1, keepdims=True)
-    rows = basis(torch.tensor(n)).numpy()
-    np.testing.assert_allclose(rows.T @ rows / len(n), np.eye(9), atol=0.02)
-
-
-def test_even_light_changes_nothing() -> None:
-    light = torch.zeros(9, 3)
-    light[0] = 1
-    kd = torch.rand(50, 3, generator=torch.Generator().manual_seed(0))
-    normal = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
-    torch.testing.assert_close(irradiance(light, normal), torch.ones(50, 3))
-    torch.testing.assert_close(lit(kd, normal, light), kd, atol=1e-5, rtol=1e-5)
-
-
-def test_srgb_round_trip() -> None:
-    x = torch.linspace(0, 1, 300)
-    torch.testing.assert_close(to_srgb(to_linear(x)), x, atol=1e-5, rtol=1e-5)
-    assert to_linear(torch.tensor(0.5)).item() == pytest.approx(0.21404, abs=1e-4)
 
 
 def test_rasterizers_are_chosen_in_order_and_say_why_not() -> None:
