@@ -74,7 +74,7 @@ def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> Gl
     turn = blended_transforms(skinning.joints, skinning.weights, into_t_pose)[:, :3, :3]
     surface = replace(surface_at_rest(figure, skinning), morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
     main = main_meshes(delivery, surface, material, skinning)
-    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure))
+    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure), both)
     named = delivery.named(skinning.skeleton)
     return glb_document(main.mesh, main.material, named, main.joints, main.weights, settings.name, tangents=False, layers=layers, mesh_name=main.name)
 

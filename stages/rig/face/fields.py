@@ -18,8 +18,9 @@ from stages.rig.face.view import FaceView, Landmarks
 
 LIP_HEIGHT_M = (0.0115, 0.0135)  # a shape's unit of height: half the mouth's width, within these
 BESIDE_M, ABOVE_M, BELOW_M = 0.018, 0.015, 0.032  # how far skin gives way beside the mouth, above and below it
+SPREAD = 0.7  # a chin goes down with the lip in one piece
 BROW_OVER_M, BROW_HALF_M = 0.009, (0.034, 0.016)
-CALM_M, DEEPEST_M = 0.002, 0.004
+CALM_M, DENT_M, DEEPEST_M = 0.002, 0.014, 0.004
 
 
 def fade(q: np.ndarray) -> np.ndarray:
@@ -45,10 +46,12 @@ class Lips:
         return np.stack([shape.wide * self.mouth.half_m * np.clip(s, -1, 1), np.where(below, lower, upper) * self.height_m], -1)
 
     def field(self, shape: MouthShape, x: np.ndarray, z: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """(N, 2) displacement of the skin at places (N,)."""
-        s = (x - self.mouth.middle_m) / self.mouth.half_m
+        """(N, 2) displacement of the skin at places (N,): what the lips do, over a wider mouth the farther from its line."""
+        off = np.abs(z - line_z(self.mouth, x))
+        wider = 1 + SPREAD * off / self.mouth.half_m
+        s = (x - self.mouth.middle_m) / (wider * self.mouth.half_m)
         beside = np.maximum(np.abs(s) - 1, 0) * self.mouth.half_m / (BESIDE_M * self.scale)
-        away = np.abs(z - line_z(self.mouth, x)) / (np.where(below, BELOW_M, ABOVE_M) * self.scale)
+        away = off / (np.where(below, BELOW_M, ABOVE_M) * self.scale)
         return self.moved(shape, s, below) * fade(np.hypot(beside, away))[:, None]
 
 
@@ -72,7 +75,7 @@ class Fields:
     eyes: tuple[Eye, ...]
     mouth: Mouth | None
     free: np.ndarray  # (H, W) share of 1 where skin can move, 0 where hair lies on it
-    calm: np.ndarray  # (H, W) y of the surface without its small bumps
+    calm: np.ndarray  # (H, W) y of the surface without its small bumps and dents
 
     @classmethod
     def of(cls, view: FaceView, landmarks: Landmarks, eyes: tuple[Eye, ...], mouth: Mouth | None) -> Fields:
@@ -83,7 +86,8 @@ class Fields:
         if np.linalg.norm(hair - skin_lab(view, landmarks)) > HAIR_WITHIN:
             hairy = ndimage.median_filter((np.linalg.norm(lab - hair, axis=-1) < HAIR_WITHIN).astype(np.uint8), size=round(0.006 * px)).astype(float)
         free = np.clip(1 - 1.5 * ndimage.gaussian_filter(ndimage.maximum_filter(hairy, size=round(0.004 * px)), 0.002 * px), 0, 1)
-        return cls(view, landmarks, eyes, mouth, free, ndimage.gaussian_filter(view.y, CALM_M * px))
+        even = ndimage.grey_opening(view.y, size=round(DENT_M * px))  # lips of a reconstruction may part at rest
+        return cls(view, landmarks, eyes, mouth, free, ndimage.gaussian_filter(even, CALM_M * px))
 
     @property
     def names(self) -> list[str]:

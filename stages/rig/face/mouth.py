@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
 
 from stages.artifacts.normals import vertex_normals
 from stages.rig.face.cut import Cut, line_z
@@ -15,17 +17,20 @@ from stages.rig.face.texture import INSIDE, TEETH, FaceTexture
 
 POCKET_M, THROAT_M = 0.0025, 0.0090  # depth behind the lips of where the pocket widens, and of its back
 TEETH_M, TEETH_DEPTH_M, TEETH_COLUMNS, LIP_M = 0.0026, 0.0016, 11, 0.004
+BULGE_M, DENT_M = 0.004, 0.002  # of lips, before and behind an even face
 _ROWS = ((0.0, 1.0, 1.0), (POCKET_M, 1.10, 0.985), (THROAT_M, 1.10, 0.93))  # depth, growth of the lip's way, v; the lower half mirrors it
 
 
 def skin_piece(cut: Cut, v_pos: np.ndarray, v_nrm: np.ndarray, fields: Fields, texture: FaceTexture, skin: SkinWeights) -> Piece:
     """What takes the place of the hidden triangles; its border moves exactly as the surface that it is joined to."""
     source = cut.sources
-    points = np.einsum("nk,nkc->nc", cut.bary, v_pos[cut.corners])[source]
     border = len(cut.border)
-    points[:border] = v_pos[cut.border]
-    normals = np.einsum("nk,nkc->nc", cut.bary, v_nrm[cut.corners])[source]
-    normals[:border] = v_nrm[cut.border]
+    points, normals = (np.einsum("nk,nkc->nc", cut.bary, values[cut.corners]) for values in (v_pos, v_nrm))
+    points[:border], normals[:border] = v_pos[cut.border], v_nrm[cut.border]
+    calm = _without_dents(points[:, 1], cut, fields.landmarks.scale)
+    dented = np.abs(calm - points[:, 1]) > 1e-9
+    points[:, 1] = calm
+    points, normals = points[source], np.where(dented[:, None], vertex_normals(points, source[cut.triangles]), normals)[source]
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     joints, weights = skin.mixed(cut.corners, cut.bary, np.ones(len(cut.corners), bool))
     joints[:border], weights[:border] = skin.skinning.joints[cut.border], skin.skinning.weights[cut.border]
@@ -33,6 +38,17 @@ def skin_piece(cut: Cut, v_pos: np.ndarray, v_nrm: np.ndarray, fields: Fields, t
     below[cut.upper], below[cut.lower[1:-1]] = False, True
     offsets = {name: fields.offset(name, points, below) for name in fields.names}
     return Piece(points, normals, cut.triangles, texture.at(points[:, 0], points[:, 2]), offsets, joints[source], weights[source])
+
+
+def _without_dents(y: np.ndarray, cut: Cut, scale: float) -> np.ndarray:
+    """(N,) depths of the cut's points, none far before or behind the even sheet over the border: teeth would stand before a dent."""
+    edges = cut.sources[cut.triangles][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    link = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(y),) * 2).tocsr()
+    link = ((link + link.T) > 0).astype(float)
+    laplacian = (sparse.diags(np.asarray(link.sum(1)).ravel()) - link).tocsr()
+    border = len(cut.border)
+    even = spsolve(laplacian[border:, border:].tocsc(), -laplacian[border:, :border] @ y[:border])
+    return np.concatenate([y[:border], np.clip(y[border:], even - BULGE_M * scale, even + DENT_M * scale)])
 
 
 def pocket(cut: Cut, lips: np.ndarray, mouth: Mouth, fields: Fields, texture: FaceTexture, skin: SkinWeights) -> Piece:
