@@ -16,6 +16,7 @@ from stages.artifacts.glb import GlbMaterial, glb_document, z_up_to_y_up
 from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.humanoid import humanoid_map, humanoid_problems
 from stages.artifacts.images import encode_png
+from stages.artifacts.morphs import GAZES
 from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
@@ -28,8 +29,9 @@ from stages.export.vrm_meta import meta
 
 SPEC_VERSION = "1.0"
 THUMBNAIL_PX = 1024
-# The eyes turn by up to 10 degrees for a look to the side, up or down, as the specification's example has it.
-_GAZE = {"inputMaxValue": 90.0, "outputScale": 10.0}
+# For a look to the side, up or down, the eyes turn by up to 10 degrees, as the specification's example has it, or slide all the way.
+_TURN = {"inputMaxValue": 90.0, "outputScale": 10.0}
+_SLIDE = {"inputMaxValue": 60.0, "outputScale": 1.0}
 
 
 def write(delivery: Delivery) -> list[str]:
@@ -91,18 +93,22 @@ def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, j
         "expressions": expressions(document),  # also where there are none: readers there are that without the word take no gaze either
     }
     if moves_eyes(skinning, bones):
-        vrm["lookAt"] = look_at(skinning, bones)
+        vrm["lookAt"] = look_at(skinning, bones, "bone", _TURN)
+    elif set(GAZES) <= vrm["expressions"].get("preset", {}).keys():
+        vrm["lookAt"] = look_at(skinning, bones, "expression", _SLIDE)
     return {"VRMC_vrm": vrm}
 
 
 def moves_eyes(skinning: Skinning, bones: dict[str, int]) -> bool:
-    """Does some of the surface hang on each eye joint? On a reconstructed face eyes are painted, and a gaze would turn nothing."""
+    """Does some of the surface hang on each eye joint? On a reconstructed face eyes are painted, and joints would turn nothing."""
     return all(side in bones and skinning.weights[skinning.joints == bones[side]].any() for side in ("leftEye", "rightEye"))
 
 
-def look_at(skinning: Skinning, bones: dict[str, int]) -> dict[str, Any]:
-    """Gaze by the eye joints, seen from the middle between them."""
-    heads = skinning.skeleton.heads
-    between = (heads[bones["leftEye"]] + heads[bones["rightEye"]]) / 2 - heads[bones["head"]]
-    ranges = ("rangeMapHorizontalInner", "rangeMapHorizontalOuter", "rangeMapVerticalDown", "rangeMapVerticalUp")
-    return {"type": "bone", "offsetFromHeadBone": z_up_to_y_up(between).tolist(), **{name: dict(_GAZE) for name in ranges}}
+def look_at(skinning: Skinning, bones: dict[str, int], means: str, ranges: dict[str, float]) -> dict[str, Any]:
+    """Gaze by the eye joints (``bone``) or by what slides on the surface (``expression``), seen from the middle between the eyes if there are such joints."""
+    out: dict[str, Any] = {"type": means} | {f"rangeMap{way}": dict(ranges) for way in ("HorizontalInner", "HorizontalOuter", "VerticalDown", "VerticalUp")}
+    if {"leftEye", "rightEye"} <= bones.keys():
+        heads = skinning.skeleton.heads
+        between = (heads[bones["leftEye"]] + heads[bones["rightEye"]]) / 2 - heads[bones["head"]]
+        out["offsetFromHeadBone"] = z_up_to_y_up(between).tolist()
+    return out

@@ -21,7 +21,7 @@ from stages.conditions.importing import importers
 from stages.export import STAGE, ExportInputs
 from stages.export.settings import ExportSettings
 from stages.export.t_pose import in_t_pose, sole_height_m
-from stages.export.vrm import moves_eyes
+from stages.export.vrm import _SLIDE, look_at, moves_eyes
 from stages.rig.inpaint import strongest
 from tests.export.gltf_rules import Raw, check_rules
 from tests.rig.figures import body, skeleton
@@ -199,6 +199,17 @@ def test_eyes_that_are_painted_on_the_face_have_no_gaze(inputs: ExportInputs) ->
     assert moves_eyes(skinning, bones)
     on_head = np.where(np.isin(skinning.joints, [bones["leftEye"], bones["rightEye"]]), bones["head"], skinning.joints)
     assert not moves_eyes(replace(skinning, joints=on_head.astype(skinning.joints.dtype)), bones)
+
+
+def test_a_gaze_that_slides_on_the_surface_is_one_of_expressions(inputs: ExportInputs) -> None:
+    skinning = inputs.rig.skinning
+    bones = humanoid_map(skinning.skeleton)
+    said = look_at(skinning, bones, "expression", _SLIDE)
+    ranges = {name for name in said if name.startswith("rangeMap")}
+    assert said["type"] == "expression" and len(ranges) == 4 and all(said[name] == {"inputMaxValue": 60.0, "outputScale": 1.0} for name in ranges)
+    assert said["offsetFromHeadBone"][2] > 0
+    without = {bone: j for bone, j in bones.items() if bone not in ("leftEye", "rightEye")}
+    assert "offsetFromHeadBone" not in look_at(skinning, without, "expression", _SLIDE)
 
 
 def test_our_reader_sees_the_posed_body(made: ExportSet, inputs: ExportInputs) -> None:

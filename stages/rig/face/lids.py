@@ -5,12 +5,13 @@ A morph moves straight. What is folded up has no area, so it may stand as far be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
+from stages.rig.face.closings import Closing
 from stages.rig.face.find import Eye
 from stages.rig.face.pieces import Piece, grid_triangles
 from stages.rig.face.skin import SkinWeights
@@ -29,46 +30,11 @@ _STEPS = np.linspace(0.0, 0.85, 12)
 _IN_CELL = np.linspace(0, 1, 9)
 
 
-@dataclass(frozen=True)
-class Closing:
-    """How far the lids of an eye are drawn in one expression, as functions of u in [-1, 1], +1 to the outer corner, in heights of the eye.
-
-    ``upper`` and ``lower``: height of the lids' edges above the eye's middle, None where the lower one stays open; ``line``: how thick lashes are.
-    """
-
-    upper: Callable[[np.ndarray], np.ndarray]
-    lower: Callable[[np.ndarray], np.ndarray] | None = None
-    line: float = 1.0
-
-
-def _blink(u: np.ndarray) -> np.ndarray:
-    return -0.13 - 0.15 * (1 - u**2)
-
-
-def _smile(u: np.ndarray) -> np.ndarray:
-    return -0.20 + 0.27 * (1 - u**2)
-
-
-BLINK = Closing(upper=_blink, lower=_blink)
-CLOSINGS = {
-    "happy": Closing(upper=_smile, lower=_smile),
-    "angry": Closing(upper=lambda u: 0.24 + 0.17 * u),
-    "sad": Closing(upper=lambda u: 0.24 - 0.15 * u, line=0.8),
-    "relaxed": Closing(upper=lambda u: 0.06 + 0.15 * (1 - u**2)),
-    "blink": BLINK,
-}
-
-
-def lids(eye: Eye, view: FaceView, texture: FaceTexture, skin: SkinWeights, scale: float) -> list[Piece]:
-    """Upper lid, lower lid and lash line of an eye."""
-    maker = _LidMaker(eye, view, texture, skin, scale)
+def lids(eye: Eye, closings: Mapping[str, Closing], view: FaceView, texture: FaceTexture, skin: SkinWeights, scale: float) -> list[Piece]:
+    """Upper lid, lower lid and lash line of an eye, drawn as ``closings`` say; one of these is ``blink``."""
+    maker = _LidMaker(eye, closings, view, texture, skin, scale)
     upper = maker.upper()
     return [maker.lid(upper), maker.lid(maker.lower()), maker.line(upper)]
-
-
-def closings_of(side: str) -> dict[str, Closing]:
-    """Expressions that move the lids on a side."""
-    return CLOSINGS | {"blinkLeft" if side == "left" else "blinkRight": BLINK}
 
 
 @dataclass(frozen=True)
@@ -90,8 +56,8 @@ class _Sheet:
 class _LidMaker:
     """The lids of one eye. Arrays are (rows, columns); heights are metres."""
 
-    def __init__(self, eye: Eye, view: FaceView, texture: FaceTexture, skin: SkinWeights, scale: float) -> None:
-        self.eye, self.texture, self.skin, self.scale = eye, texture, skin, scale
+    def __init__(self, eye: Eye, closings: Mapping[str, Closing], view: FaceView, texture: FaceTexture, skin: SkinWeights, scale: float) -> None:
+        self.eye, self.closings, self.texture, self.skin, self.scale = eye, closings, texture, skin, scale
         beyond = BEYOND_M * scale
         self.u = np.linspace(-1, 1, COLUMNS)
         self.x = self.eye.x(self.u) + beyond * np.sign(self.u) * np.abs(self.u) ** 4
@@ -115,13 +81,13 @@ class _LidMaker:
     def upper(self) -> _Sheet:
         """From the border above the eye down."""
         share = np.linspace(0, 1, ROWS)[:, None]
-        shapes = {name: self.top + share * (self.border(c) - self.top) for name, c in closings_of(self.eye.side).items()}
+        shapes = {name: self.top + share * (self.border(c) - self.top) for name, c in self.closings.items()}
         return self._sheet(np.broadcast_to(self.top, (ROWS, COLUMNS)), shapes, BEFORE_M * self.scale)
 
     def lower(self) -> _Sheet:
         """From the border below the eye up; rows still go down."""
         share = np.linspace(1, 0, LOWER_ROWS)[:, None]
-        moving = {name: c for name, c in closings_of(self.eye.side).items() if c.lower is not None}
+        moving = {name: c for name, c in self.closings.items() if c.lower is not None}
         shapes = {name: self.bottom + share * (self.lower_border(c) - self.bottom) for name, c in moving.items()}
         return self._sheet(np.broadcast_to(self.bottom, (LOWER_ROWS, COLUMNS)), shapes, BEFORE_M * self.scale)
 
@@ -136,7 +102,7 @@ class _LidMaker:
         """
         thick = LINE_SHARE * self.eye.height * np.interp(self.out, [-1, -0.85, -0.45, 0.3, 0.75, 1], [0.0, 0.15, 0.75, 1.0, 1.0, 0.12])
         offset = np.array([0.5, -0.5])[:, None]
-        shapes = {name: self.border(c) + offset * thick * c.line * self._drawn(c) for name, c in closings_of(self.eye.side).items()}
+        shapes = {name: self.border(c) + offset * thick * c.line * self._drawn(c) for name, c in self.closings.items()}
         uv = self.texture.cell(LASHES, *np.broadcast_arrays(np.linspace(0, 1, COLUMNS)[None], np.array([[1.0], [0.0]])))
         before = LINE_BEFORE_M * self.scale
         own = self._sheet(np.broadcast_to(self.top, (2, COLUMNS)), shapes, BEFORE_M * self.scale + before)

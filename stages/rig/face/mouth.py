@@ -11,7 +11,6 @@ from stages.rig.face.cut import Cut, line_z
 from stages.rig.face.fields import Fields, Lips
 from stages.rig.face.find import Mouth
 from stages.rig.face.pieces import Piece, grid_triangles
-from stages.rig.face.shapes import MOUTHS
 from stages.rig.face.skin import SkinWeights
 from stages.rig.face.texture import INSIDE, TEETH, FaceTexture
 
@@ -60,11 +59,12 @@ def pocket(cut: Cut, lips: np.ndarray, mouth: Mouth, fields: Fields, texture: Fa
     uv = np.stack([texture.cell(INSIDE, (s + 1) / 2, np.full(len(s), v)) for _, _, v, _ in rows])
     mover = Lips(mouth, scale)
     offsets = {}
-    for name, shape in MOUTHS.items():
+    for name, shape in fields.shapes.mouths.items():
         shifts = []
         for _, grow, _, below in rows:
-            flat = mover.moved(shape, s, np.full(len(s), below)) * [1.0, grow]
-            shifts.append(fields.along_surface(lips[:, 0], lips[:, 2], flat))
+            side = np.full(len(s), below)
+            flat = mover.moved(shape, s, side) * [1.0, grow]
+            shifts.append(fields.along_surface(lips[:, 0], lips[:, 2], flat) - mover.forward(shape, s, side)[:, None] * [0.0, 1.0, 0.0])
         offsets[name] = np.concatenate(shifts)
     flat_pos = v_pos.reshape(-1, 3)
     joints, weights = skin.at(flat_pos[:, 0], flat_pos[:, 2])
@@ -86,10 +86,10 @@ def teeth(around: np.ndarray, mouth: Mouth, fields: Fields, texture: FaceTexture
     v_pos = np.stack([np.stack([x, y, line + 0.0004 * scale + h], -1) for h in (height, 0 * height)])
     mover = Lips(mouth, scale)
     offsets = {}
-    for name, shape in MOUTHS.items():
-        flat = mover.moved(shape, s, np.zeros(len(s), bool))
-        shown = shape.teeth * mover.height_m * np.sqrt(1 - s**2)
-        upper = fields.along_surface(x, line, flat)
+    for name, shape in fields.shapes.mouths.items():
+        above = np.zeros(len(s), bool)
+        shown = shape.teeth * mover.height_m * np.sqrt(1 - s**2) * shape.share(s)
+        upper = fields.along_surface(x, line, mover.moved(shape, s, above)) - mover.forward(shape, s, above)[:, None] * [0.0, 1.0, 0.0]
         offsets[name] = np.concatenate([upper, upper - np.stack([0 * s, 0 * s, shown], -1)])
     flat_pos = v_pos.reshape(-1, 3)
     u, v = np.broadcast_arrays(np.linspace(0, 1, len(s))[None], np.array([[1.0], [0.0]]))
