@@ -23,6 +23,7 @@ from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
+from stages.artifacts.morphs import GAZES
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Rig, Skinning
 from stages.conditions.body import load_base_body
@@ -38,7 +39,7 @@ from stages.rig.settings import RigSettings
 FRONT_M, FRONT_PX, PIXEL_M = 40.0, 2048, 0.0008
 SIDE_PX = 640
 STRETCHED = ("aa", "oh", "happy", "angry", "sad", "surprised")
-SHOWN = ("rest", "blink", "aa", "ih", "ou", "ee", "oh", "happy", "angry", "sad", "relaxed", "surprised")
+SHOWN = ("rest", "blink", "aa", "ih", "ou", "ee", "oh", "happy", "angry", "sad", "relaxed", "surprised", *GAZES)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def figures_of(head: Head) -> tuple[dict[str, Any], list[np.ndarray]]:
             part = irises if name == "blink" else irises & (sides if name == "blinkLeft" else ~sides)
             out[f"iris_hidden_{name}"] = round(float(covered[part].mean()), 4)
             out["iris_pixels"] = int(irises.sum())
+        out["look_mm"] = {name: _look_mm(joined, face, name) for name in GAZES}
     if face.mouth is not None:
         pocket = _pocket(face, own)
         for name in ("rest", "aa", "oh", "happy"):
@@ -109,6 +111,13 @@ def _seen(joined: Joined, weights: dict[str, float], camera: Camera) -> np.ndarr
     clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ camera.w2clip().T
     triangle, _, _ = rasterize(clip, joined.t_pos_idx, camera.height, camera.width)
     return np.where(triangle < 0, -1, joined.t_pos_idx[np.maximum(triangle, 0)].min(-1))
+
+
+def _look_mm(joined: Joined, face: Face, name: str) -> float:
+    """How far a look carries the surface in the middle of the eyes, where irises are: the least of both, in millimetres."""
+    start, way = joined.v_pos[: len(joined.mesh.v_pos)], np.linalg.norm(joined.offset({name: 1.0})[: len(joined.mesh.v_pos)], axis=-1)
+    inside = [np.hypot((start[:, 0] - eye.middle[0]) / eye.width, (start[:, 2] - eye.middle[1]) / eye.height) < 0.2 for eye in face.eyes]
+    return round(1000 * float(min(np.median(way[near & (way > 0)]) for near in inside)), 2)
 
 
 def _left_half(camera: Camera, middle_x: float) -> np.ndarray:

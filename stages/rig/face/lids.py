@@ -25,6 +25,7 @@ LINE_SHARE = 0.070  # thickness of the lash line in heights of the eye
 SOFT = 0.025  # rounding of the lash line where it meets the eye's border, in heights of the eye
 DRAWN_FROM = 0.10  # of the eye's height that the lid has to be drawn for its lashes to have their thickness
 FRINGE_M, LASHES_M, DENT_M = 0.006, 0.009, 0.004  # how far before an even eye lids go round what is there, and round what belongs to the eye; behind it
+EVEN_M = 0.005
 CLEAR_SHARE = 0.5  # of a sheet's distance from the face, that it keeps between its vertices
 _STEPS = np.linspace(0.0, 0.85, 12)
 _IN_CELL = np.linspace(0, 1, 9)
@@ -67,6 +68,7 @@ class _LidMaker:
         self.out = self.u if eye.side == "left" else -self.u  # +1 at the outer corner
         self.view, self.near = view, near_eye(view, eye, scale)
         self.front = front_of(self.near, view, scale)
+        self.even = ndimage.gaussian_filter(self.front, EVEN_M * scale / view.pixel_m)
 
     def border(self, closing: Closing) -> np.ndarray:
         """(columns,) height of the upper lid's edge."""
@@ -147,10 +149,10 @@ class _LidMaker:
         return _sampled(self.front, self.view, x, z)
 
     def _normals(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """(rows, columns, 3) of the lids' own curve."""
+        """(rows, columns, 3) of an even lid: in a toon's shading bumps would be spots."""
         step = 4 * self.view.pixel_m
-        slope_x = (self._front(x + step, z) - self._front(x - step, z)) / (2 * step)
-        slope_z = (self._front(x, z + step) - self._front(x, z - step)) / (2 * step)
+        at = lambda x, z: _sampled(self.even, self.view, x, z)  # noqa: E731
+        slope_x, slope_z = (at(x + step, z) - at(x - step, z)) / (2 * step), (at(x, z + step) - at(x, z - step)) / (2 * step)
         n = np.stack([slope_x, -np.ones_like(slope_x), slope_z], -1)
         return n / np.linalg.norm(n, axis=-1, keepdims=True)
 
