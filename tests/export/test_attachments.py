@@ -94,7 +94,7 @@ def test_the_vrm_binds_expressions_to_every_mesh_that_has_them(made: ExportSet) 
     node = {n["name"]: k for k, n in enumerate(document["nodes"])}
     bind = lambda name, index: [{"node": node[name], "index": index, "weight": 1.0}]  # noqa: E731
     assert vrm["expressions"] == {"preset": {"aa": {"isBinary": False, "morphTargetBinds": bind("mika", 0)},
-                                             "blink": {"isBinary": False, "morphTargetBinds": bind("mika", 1)}},
+                                             "blink": {"isBinary": False, "morphTargetBinds": bind("mika", 1), "overrideLookAt": "blend"}},
                                   "custom": {"wink": {"isBinary": False, "morphTargetBinds": bind("hat", 0)}}}
     assert vrm["firstPerson"] == {"meshAnnotations": [{"node": node["mika"], "type": "auto"}, {"node": node["hat"], "type": "auto"}]}
     assert [m["extensions"]["VRMC_materials_mtoon"]["outlineWidthMode"] for m in document["materials"]] == ["worldCoordinates", "none", "none"]
