@@ -1,6 +1,6 @@
 """Faces fitted to heads whose eyes and mouth are known to be there: what is found, what lids hide, what a mouth shows, how far the texture is drawn out.
 
-``python -m scripts.bench.face --characters 8 [--run outputs/mika] -o face.json``. Held-out characters of the generator are meshed as one closed skin with
+``python -m scripts.bench.face --characters 0 3 5 6 [--run outputs/mika] -o face.json``. Held-out characters of the generator are meshed as one closed skin with
 their own drawn front for a texture, as a reconstruction would give them; ``--run`` takes a finished run of the pipeline. Iris pixels are those whose
 colour stands out of skin and white inside what was found to be an eye; for the generator's characters the whole eye between its lids, white and all.
 """
@@ -187,7 +187,7 @@ def _largest_stretch(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--characters", type=int, default=8, help="held-out characters of the generator")
+    parser.add_argument("--characters", type=int, nargs="*", default=list(range(8)), help="numbers of held-out characters of the generator")
     parser.add_argument("--run", type=Path, action="append", default=[], help="folder of a finished run")
     parser.add_argument("--cell-m", type=float, default=0.008, help="grid of the closed skin; 0.008 gives some 60,000 to 100,000 triangles")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures; a sheet of pictures is put beside it")
@@ -195,7 +195,7 @@ def main() -> None:
     body = load_base_body()
     figures: dict[str, Any] = {}
     tiles: list[np.ndarray] = []
-    for head in (*(of_run(folder) for folder in arguments.run), *(of_generator(k, body, arguments.cell_m) for k in range(arguments.characters))):
+    for head in (*(of_run(folder) for folder in arguments.run), *(of_generator(k, body, arguments.cell_m) for k in arguments.characters)):
         figures[head.name], pictures = figures_of(head)
         tiles += pictures
     report(figures | {"machine": described()}, arguments.output)
