@@ -25,6 +25,7 @@ from stages.export.glb import apart, layers_of, main_meshes, surface_at_rest
 from stages.export.mtoon import make_toon
 from stages.export.spring_bones import moved, spring_bones
 from stages.export.t_pose import in_t_pose, t_pose_transforms
+from stages.export.toon_normals import even_normals, laid_on
 from stages.export.vrm_meta import meta
 
 SPEC_VERSION = "1.0"
@@ -74,9 +75,13 @@ def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> Gl
     both = settings.double_sided or figure.parts is not None
     material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=both)
     turn = blended_transforms(skinning.joints, skinning.weights, into_t_pose)[:, :3, :3]
-    surface = replace(surface_at_rest(figure, skinning), morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
+    plain = surface_at_rest(figure, skinning)
+    v_nrm = even_normals(plain.v_pos, figure.mesh.t_pos_idx, skinning)
+    surface = replace(plain, v_nrm=v_nrm, morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
     main = main_meshes(delivery, surface, material, skinning)
-    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure), both)
+    further = [moved_attachment(a, into_t_pose) for a in figure.attachments]
+    further = [replace(a, v_nrm=laid_on(a, plain.v_pos, v_nrm)) if a.morphs and not a.own_mesh else a for a in further]
+    layers = main.layers + layers_of(further, settings.name, apart(figure), both)
     named = delivery.named(skinning.skeleton)
     return glb_document(main.mesh, main.material, named, main.joints, main.weights, settings.name, tangents=False, layers=layers, mesh_name=main.name)
 
