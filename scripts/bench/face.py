@@ -1,6 +1,6 @@
 """Faces fitted to heads whose eyes and mouth are known to be there: what is found, what lids hide, what a mouth shows, how far the texture is drawn out.
 
-``python -m scripts.bench.face --characters 8 [--run outputs/mika] -o face.json``. Held-out characters of the generator are meshed as one closed skin with
+``python -m scripts.bench.face --characters 0 3 5 6 [--run outputs/mika] -o face.json``. Held-out characters of the generator are meshed as one closed skin with
 their own drawn front for a texture, as a reconstruction would give them; ``--run`` takes a finished run of the pipeline. Iris pixels are those whose
 colour stands out of skin and white inside what was found to be an eye; for the generator's characters the whole eye between its lids, white and all.
 """
@@ -23,6 +23,7 @@ from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
+from stages.artifacts.morphs import GAZES
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Rig, Skinning
 from stages.conditions.body import load_base_body
@@ -38,7 +39,7 @@ from stages.rig.settings import RigSettings
 FRONT_M, FRONT_PX, PIXEL_M = 40.0, 2048, 0.0008
 SIDE_PX = 640
 STRETCHED = ("aa", "oh", "happy", "angry", "sad", "surprised")
-SHOWN = ("rest", "blink", "aa", "ih", "ou", "ee", "oh", "happy", "angry", "sad", "relaxed", "surprised")
+SHOWN = ("rest", "blink", "aa", "ih", "ou", "ee", "oh", "happy", "angry", "sad", "relaxed", "surprised", *GAZES)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def figures_of(head: Head) -> tuple[dict[str, Any], list[np.ndarray]]:
             part = irises if name == "blink" else irises & (sides if name == "blinkLeft" else ~sides)
             out[f"iris_hidden_{name}"] = round(float(covered[part].mean()), 4)
             out["iris_pixels"] = int(irises.sum())
+        out["look_mm"] = {name: _look_mm(joined, face, name) for name in GAZES}
     if face.mouth is not None:
         pocket = _pocket(face, own)
         for name in ("rest", "aa", "oh", "happy"):
@@ -109,6 +111,13 @@ def _seen(joined: Joined, weights: dict[str, float], camera: Camera) -> np.ndarr
     clip = np.concatenate([v_pos, np.ones((len(v_pos), 1))], -1) @ camera.w2clip().T
     triangle, _, _ = rasterize(clip, joined.t_pos_idx, camera.height, camera.width)
     return np.where(triangle < 0, -1, joined.t_pos_idx[np.maximum(triangle, 0)].min(-1))
+
+
+def _look_mm(joined: Joined, face: Face, name: str) -> float:
+    """How far a look carries the surface in the middle of the eyes, where irises are: the least of both, in millimetres."""
+    start, way = joined.v_pos[: len(joined.mesh.v_pos)], np.linalg.norm(joined.offset({name: 1.0})[: len(joined.mesh.v_pos)], axis=-1)
+    inside = [np.hypot((start[:, 0] - eye.middle[0]) / eye.width, (start[:, 2] - eye.middle[1]) / eye.height) < 0.2 for eye in face.eyes]
+    return round(1000 * float(min(np.median(way[near & (way > 0)]) for near in inside)), 2)
 
 
 def _left_half(camera: Camera, middle_x: float) -> np.ndarray:
@@ -178,7 +187,7 @@ def _largest_stretch(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--characters", type=int, default=8, help="held-out characters of the generator")
+    parser.add_argument("--characters", type=int, nargs="*", default=list(range(8)), help="numbers of held-out characters of the generator")
     parser.add_argument("--run", type=Path, action="append", default=[], help="folder of a finished run")
     parser.add_argument("--cell-m", type=float, default=0.008, help="grid of the closed skin; 0.008 gives some 60,000 to 100,000 triangles")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures; a sheet of pictures is put beside it")
@@ -186,7 +195,7 @@ def main() -> None:
     body = load_base_body()
     figures: dict[str, Any] = {}
     tiles: list[np.ndarray] = []
-    for head in (*(of_run(folder) for folder in arguments.run), *(of_generator(k, body, arguments.cell_m) for k in range(arguments.characters))):
+    for head in (*(of_run(folder) for folder in arguments.run), *(of_generator(k, body, arguments.cell_m) for k in arguments.characters)):
         figures[head.name], pictures = figures_of(head)
         tiles += pictures
     report(figures | {"machine": described()}, arguments.output)

@@ -13,7 +13,8 @@ import numpy as np
 VISEMES = ("aa", "ih", "ou", "ee", "oh")
 EMOTIONS = ("happy", "angry", "sad", "relaxed", "surprised")
 BLINKS = ("blink", "blinkLeft", "blinkRight")
-PRESETS = (*EMOTIONS, *VISEMES, *BLINKS)
+GAZES = ("lookUp", "lookDown", "lookLeft", "lookRight")
+PRESETS = (*EMOTIONS, *VISEMES, *BLINKS, *GAZES)
 
 
 @dataclass(frozen=True)

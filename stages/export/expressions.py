@@ -10,9 +10,11 @@ from typing import Any
 from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.morphs import PRESETS
 
-# Lids that an emotion has drawn already must not be drawn again by a blink, nor a mouth that it holds open be opened further by speech.
+# Lids that an emotion has drawn already must not be drawn again by a blink, nor a mouth that it holds open be opened further by speech, nor eyes
+# wander behind lids that are shut.
 _DRAWS_LIDS = ("happy", "angry", "sad", "relaxed")
 _OPENS_MOUTH = ("happy", "surprised")
+_SHUTS_EYES = ("happy", "blink")
 
 
 def expressions(document: GlbDocument) -> dict[str, Any]:
@@ -39,4 +41,6 @@ def _expression(name: str, binds: list[dict[str, Any]]) -> dict[str, Any]:
         out["overrideBlink"] = "blend"
     if name in _OPENS_MOUTH:
         out["overrideMouth"] = "blend"
+    if name in _SHUTS_EYES:
+        out["overrideLookAt"] = "blend"
     return out

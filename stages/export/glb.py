@@ -40,7 +40,7 @@ def write_figure(delivery: Delivery, path: Path, material: GlbMaterial | None = 
         return
     named = delivery.named(skinning.skeleton)
     main = main_meshes(delivery, surface_at_rest(figure, skinning), material, skinning)
-    layers = [*main.layers, *layers_of(figure.attachments, settings.name, apart(figure))]
+    layers = [*main.layers, *layers_of(figure.attachments, settings.name, apart(figure), both)]
     write_glb(path, main.mesh, main.material, named, main.joints, main.weights, animations(figure, named), settings.name, layers, main.name)
 
 
@@ -80,12 +80,15 @@ def apart(figure: Figure) -> tuple[str, ...]:
     return () if figure.parts is None else (HANDS,)
 
 
-def layers_of(attachments: Sequence[Attachment], figure_name: str, own_meshes: tuple[str, ...] = ()) -> list[GlbLayer]:
-    """Attachments as a GLB holds them, each with a matt material of its own; those called as in ``own_meshes`` are meshes of their own in any case."""
+def layers_of(attachments: Sequence[Attachment], figure_name: str, own_meshes: tuple[str, ...] = (), both_sides: bool = False) -> list[GlbLayer]:
+    """Attachments as a GLB holds them, each with a matt material of its own; those called as in ``own_meshes`` are meshes of their own in any case.
+
+    With ``both_sides`` what continues the main surface is seen from both, as that is.
+    """
     layers = []
     for a in attachments:
         mesh = GlbMesh(a.v_pos_rest.astype(np.float64), a.t_pos_idx, a.v_nrm, a.v_tex, a.t_tex_idx, morphs=a.morphs, plain=True)
-        material = GlbMaterial(f"{figure_name}_{a.name}", encode_png(a.kd), roughness=0.9, double_sided=a.double_sided)
+        material = GlbMaterial(f"{figure_name}_{a.name}", encode_png(a.kd), roughness=0.9, double_sided=a.double_sided or (both_sides and not a.own_mesh))
         layers.append(GlbLayer(a.name, mesh, material, a.joints, a.weights, a.own_mesh or a.name in own_meshes))
     return layers
 

@@ -16,6 +16,7 @@ from stages.artifacts.glb import GlbMaterial, glb_document, z_up_to_y_up
 from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.humanoid import humanoid_map, humanoid_problems
 from stages.artifacts.images import encode_png
+from stages.artifacts.morphs import GAZES
 from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
@@ -24,12 +25,14 @@ from stages.export.glb import apart, layers_of, main_meshes, surface_at_rest
 from stages.export.mtoon import make_toon
 from stages.export.spring_bones import moved, spring_bones
 from stages.export.t_pose import in_t_pose, t_pose_transforms
+from stages.export.toon_normals import even_normals, laid_on
 from stages.export.vrm_meta import meta
 
 SPEC_VERSION = "1.0"
 THUMBNAIL_PX = 1024
-# The eyes turn by up to 10 degrees for a look to the side, up or down, as the specification's example has it.
-_GAZE = {"inputMaxValue": 90.0, "outputScale": 10.0}
+# For a look to the side, up or down, the eyes turn by up to 10 degrees, as the specification's example has it, or slide all the way.
+_TURN = {"inputMaxValue": 90.0, "outputScale": 10.0}
+_SLIDE = {"inputMaxValue": 60.0, "outputScale": 1.0}
 
 
 def write(delivery: Delivery) -> list[str]:
@@ -72,9 +75,13 @@ def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> Gl
     both = settings.double_sided or figure.parts is not None
     material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=both)
     turn = blended_transforms(skinning.joints, skinning.weights, into_t_pose)[:, :3, :3]
-    surface = replace(surface_at_rest(figure, skinning), morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
+    plain = surface_at_rest(figure, skinning)
+    v_nrm = even_normals(plain.v_pos, figure.mesh.t_pos_idx, skinning)
+    surface = replace(plain, v_nrm=v_nrm, morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
     main = main_meshes(delivery, surface, material, skinning)
-    layers = main.layers + layers_of([moved_attachment(a, into_t_pose) for a in figure.attachments], settings.name, apart(figure))
+    further = [moved_attachment(a, into_t_pose) for a in figure.attachments]
+    further = [replace(a, v_nrm=laid_on(a, plain.v_pos, v_nrm)) if a.morphs and not a.own_mesh else a for a in further]
+    layers = main.layers + layers_of(further, settings.name, apart(figure), both)
     named = delivery.named(skinning.skeleton)
     return glb_document(main.mesh, main.material, named, main.joints, main.weights, settings.name, tangents=False, layers=layers, mesh_name=main.name)
 
@@ -91,18 +98,22 @@ def _extensions(delivery: Delivery, document: GlbDocument, skinning: Skinning, j
         "expressions": expressions(document),  # also where there are none: readers there are that without the word take no gaze either
     }
     if moves_eyes(skinning, bones):
-        vrm["lookAt"] = look_at(skinning, bones)
+        vrm["lookAt"] = look_at(skinning, bones, "bone", _TURN)
+    elif set(GAZES) <= vrm["expressions"].get("preset", {}).keys():
+        vrm["lookAt"] = look_at(skinning, bones, "expression", _SLIDE)
     return {"VRMC_vrm": vrm}
 
 
 def moves_eyes(skinning: Skinning, bones: dict[str, int]) -> bool:
-    """Does some of the surface hang on each eye joint? On a reconstructed face eyes are painted, and a gaze would turn nothing."""
+    """Does some of the surface hang on each eye joint? On a reconstructed face eyes are painted, and joints would turn nothing."""
     return all(side in bones and skinning.weights[skinning.joints == bones[side]].any() for side in ("leftEye", "rightEye"))
 
 
-def look_at(skinning: Skinning, bones: dict[str, int]) -> dict[str, Any]:
-    """Gaze by the eye joints, seen from the middle between them."""
-    heads = skinning.skeleton.heads
-    between = (heads[bones["leftEye"]] + heads[bones["rightEye"]]) / 2 - heads[bones["head"]]
-    ranges = ("rangeMapHorizontalInner", "rangeMapHorizontalOuter", "rangeMapVerticalDown", "rangeMapVerticalUp")
-    return {"type": "bone", "offsetFromHeadBone": z_up_to_y_up(between).tolist(), **{name: dict(_GAZE) for name in ranges}}
+def look_at(skinning: Skinning, bones: dict[str, int], means: str, ranges: dict[str, float]) -> dict[str, Any]:
+    """Gaze by the eye joints (``bone``) or by what slides on the surface (``expression``), seen from the middle between the eyes if there are such joints."""
+    out: dict[str, Any] = {"type": means} | {f"rangeMap{way}": dict(ranges) for way in ("HorizontalInner", "HorizontalOuter", "VerticalDown", "VerticalUp")}
+    if {"leftEye", "rightEye"} <= bones.keys():
+        heads = skinning.skeleton.heads
+        between = (heads[bones["leftEye"]] + heads[bones["rightEye"]]) / 2 - heads[bones["head"]]
+        out["offsetFromHeadBone"] = z_up_to_y_up(between).tolist()
+    return out

@@ -131,7 +131,7 @@ def either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | 
 
 def _face(mesh: TexturedMesh, skinning: Skinning, rest: BodyModel, settings: RigSettings, context: StageContext) -> Face:
     """The face, if one is wanted; what could not be made of it is told."""
-    face = fit_face(mesh, skinning, rest) if settings.face == "auto" else Face()
+    face = fit_face(mesh, skinning, rest, settings.expressions == "arkit") if settings.face == "auto" else Face()
     for reason in face.refused:
         context.warn(f"No expressions for {reason}; there it stays as it was reconstructed.")
     context.progress.advance(1, expressions=len(face.metrics["face_expressions"]))

@@ -46,6 +46,8 @@ class RigSettings(BaseModel):
     face: Literal["auto", "none"] = Field(
         "auto", description="A face that moves: lids and a mouth fitted to the eyes and the mouth that are painted on the reconstruction, with VRM's expressions "
         "as morph targets. `auto` makes what it finds with confidence and says what it does not; `none` leaves the surface as it is.")
+    expressions: Literal["vrm", "arkit"] = Field(
+        "vrm", description="Which expressions a face gets: `vrm` those that VRM 1.0 names, `arkit` the 52 of ARKit's face tracking as well, by their names.")
     preview_px: int = Field(480, ge=64, le=2048, description="Height of the preview pictures (pixels).")
 
     @model_validator(mode="after")

@@ -17,11 +17,12 @@ from stages.artifacts.body import axis_angle_wxyz
 from stages.artifacts.exports import ExportSet
 from stages.artifacts.glb_document import GlbDocument
 from stages.artifacts.glb_reader import read_glb
-from stages.artifacts.morphs import PRESETS, Morph, ordered, sparse
+from stages.artifacts.morphs import GAZES, PRESETS, Morph, ordered, sparse
 from stages.artifacts.rig import Rig
 from stages.export import STAGE, ExportInputs
 from stages.export.expressions import expressions
 from stages.export.figure import Figure
+from stages.export.glb import layers_of
 from stages.export.settings import ExportSettings
 from tests.export.attached import GREEN, RED, attached_inputs, attachments
 from tests.rig.figures import body
@@ -93,7 +94,7 @@ def test_the_vrm_binds_expressions_to_every_mesh_that_has_them(made: ExportSet) 
     node = {n["name"]: k for k, n in enumerate(document["nodes"])}
     bind = lambda name, index: [{"node": node[name], "index": index, "weight": 1.0}]  # noqa: E731
     assert vrm["expressions"] == {"preset": {"aa": {"isBinary": False, "morphTargetBinds": bind("mika", 0)},
-                                             "blink": {"isBinary": False, "morphTargetBinds": bind("mika", 1)}},
+                                             "blink": {"isBinary": False, "morphTargetBinds": bind("mika", 1), "overrideLookAt": "blend"}},
                                   "custom": {"wink": {"isBinary": False, "morphTargetBinds": bind("hat", 0)}}}
     assert vrm["firstPerson"] == {"meshAnnotations": [{"node": node["mika"], "type": "auto"}, {"node": node["hat"], "type": "auto"}]}
     assert [m["extensions"]["VRMC_materials_mtoon"]["outlineWidthMode"] for m in document["materials"]] == ["worldCoordinates", "none", "none"]
@@ -105,7 +106,25 @@ def test_emotions_hold_back_blinks_and_speech() -> None:
     assert list(said) == list(PRESETS)
     assert {n for n, e in said.items() if e.get("overrideBlink") == "blend"} == {"happy", "angry", "sad", "relaxed"}
     assert {n for n, e in said.items() if e.get("overrideMouth") == "blend"} == {"happy", "surprised"}
+    assert {n for n, e in said.items() if e.get("overrideLookAt") == "blend"} == {"happy", "blink"}
     assert expressions(GlbDocument({"nodes": [{}], "meshes": []})) == {}
+
+
+def test_a_painted_gaze_makes_the_vrm_look(inputs: ExportInputs, tmp_path: Path) -> None:
+    """All four looks among the morphs, and no joint that turns an eye."""
+    rig = inputs.rig
+    looks = {name: Morph(np.array([0], np.int32), np.full((1, 3), 0.01, np.float32)) for name in GAZES}
+    joints = np.where(np.isin(rig.skinning.joints, [rig.skinning.skeleton.index(e) for e in ("leftEye", "rightEye") if e in rig.skinning.skeleton.names]), 0,
+                      rig.skinning.joints).astype(np.uint16)
+    looking = Rig.write(tmp_path / "rig", replace(rig.skinning, joints=joints), {}, (), (), rig.attachments, dict(rig.morphs) | looks, rig.hidden)
+    vrm = _json(STAGE.run(ExportSettings(**SMALL, formats=("vrm",)), ExportInputs(inputs.mesh, looking), context_in(tmp_path)).folder / "mika.vrm")
+    said = vrm["extensions"]["VRMC_vrm"]
+    assert said["lookAt"]["type"] == "expression" and set(GAZES) < said["expressions"]["preset"].keys()
+
+
+def test_what_continues_the_surface_is_seen_from_both_sides_as_that_is() -> None:
+    for both in (False, True):
+        assert [layer.material.double_sided for layer in layers_of(attachments(), "m", both_sides=both)] == [both, True]
 
 
 def test_a_vrms_morphs_turn_into_the_t_pose(made: ExportSet) -> None:

@@ -15,15 +15,19 @@ from stages.artifacts.glb import z_up_to_y_up
 from stages.artifacts.glb_reader import read_glb
 from stages.artifacts.humanoid import HANGS_ON, REQUIRED, humanoid_map, humanoid_problems
 from stages.artifacts.images import read_png
+from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Rig, Skinning
 from stages.conditions.body.asset import load_base_body
 from stages.conditions.importing import importers
 from stages.export import STAGE, ExportInputs
 from stages.export.settings import ExportSettings
 from stages.export.t_pose import in_t_pose, sole_height_m
-from stages.export.vrm import moves_eyes
+from stages.export.toon_normals import even_normals, laid_on
+from stages.export.vrm import _SLIDE, look_at, moves_eyes
 from stages.rig.inpaint import strongest
+from tests.export.attached import attachments
 from tests.export.gltf_rules import Raw, check_rules
+from tests.rig.faces import head
 from tests.rig.figures import body, skeleton
 from tests.rig.stage_folders import context_in, mesh_asset
 
@@ -199,6 +203,40 @@ def test_eyes_that_are_painted_on_the_face_have_no_gaze(inputs: ExportInputs) ->
     assert moves_eyes(skinning, bones)
     on_head = np.where(np.isin(skinning.joints, [bones["leftEye"], bones["rightEye"]]), bones["head"], skinning.joints)
     assert not moves_eyes(replace(skinning, joints=on_head.astype(skinning.joints.dtype)), bones)
+
+
+def test_a_gaze_that_slides_on_the_surface_is_one_of_expressions(inputs: ExportInputs) -> None:
+    skinning = inputs.rig.skinning
+    bones = humanoid_map(skinning.skeleton)
+    said = look_at(skinning, bones, "expression", _SLIDE)
+    ranges = {name for name in said if name.startswith("rangeMap")}
+    assert said["type"] == "expression" and len(ranges) == 4 and all(said[name] == {"inputMaxValue": 60.0, "outputScale": 1.0} for name in ranges)
+    assert said["offsetFromHeadBone"][2] > 0
+    without = {bone: j for bone, j in bones.items() if bone not in ("leftEye", "rightEye")}
+    assert "offsetFromHeadBone" not in look_at(skinning, without, "expression", _SLIDE)
+
+
+def test_a_bumpy_head_has_even_normals_and_the_rest_keeps_its_own() -> None:
+    mesh, skinning, _ = head()
+    even, rough = skinning.v_pos_rest.astype(float), skinning.v_pos_rest + np.random.default_rng(0).normal(0, 0.0006, skinning.v_pos_rest.shape)
+    meant = vertex_normals(even, mesh.t_pos_idx)
+    off = lambda normals: np.degrees(np.arccos(np.clip((normals * meant).sum(-1), -1, 1)))  # noqa: E731
+    made = even_normals(rough, mesh.t_pos_idx, skinning)
+    on_head = (skinning.joints == skinning.skeleton.index("head")) & (skinning.weights == 1)
+    inside = on_head.any(-1)
+    assert np.percentile(off(vertex_normals(rough, mesh.t_pos_idx))[inside], 95) > 8 > 1.2 > np.percentile(off(made)[inside], 95)
+    np.testing.assert_allclose(np.linalg.norm(made, axis=-1), 1, atol=1e-9)
+    neck = (skinning.joints == skinning.skeleton.index("head")) & (skinning.weights <= 0.5)
+    still = neck.any(-1)
+    np.testing.assert_allclose(made[still], vertex_normals(rough, mesh.t_pos_idx)[still], atol=1e-9)
+
+
+def test_lids_have_the_normals_of_where_they_are_shut() -> None:
+    plate = attachments()[0]
+    v_pos = np.stack(np.meshgrid(np.linspace(-0.2, 0.2, 40), [-0.2], np.linspace(1.2, 1.6, 40)), -1).reshape(-1, 3)
+    v_nrm = np.where(v_pos[:, 2:] < 1.35, [1.0, 0.0, 0.0], [0.0, -1.0, 0.0])
+    np.testing.assert_allclose(laid_on(plate, v_pos, v_nrm), np.repeat([[1, 0, 0], [0, -1, 0]], [2, 2], axis=0)[[0, 0, 2, 2]], atol=1e-6)
+    np.testing.assert_allclose(laid_on(replace(plate, morphs={}), v_pos, v_nrm), [[0, -1, 0]] * 4, atol=1e-6)
 
 
 def test_our_reader_sees_the_posed_body(made: ExportSet, inputs: ExportInputs) -> None:

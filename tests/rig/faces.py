@@ -61,9 +61,13 @@ def egg() -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(ball.vertices) * RADII + CENTRE, np.asarray(ball.faces, np.int32)
 
 
-def head(painted: Painted = Painted()) -> tuple[TexturedMesh, Skinning, BodyModel]:
-    """The head as a mesh, bound to its skeleton, and the body that it was made on. It is large enough to hold the head of ``figures.body``."""
+def head(painted: Painted = Painted(), relief: np.ndarray | None = None) -> tuple[TexturedMesh, Skinning, BodyModel]:
+    """The head as a mesh, bound to its skeleton, and the body that it was made on. It is large enough to hold the head of ``figures.body``.
+
+    ``relief`` (V, 3) is added to its vertices.
+    """
     v_pos, triangles = egg()
+    v_pos = v_pos if relief is None else v_pos + relief
     v_tex = np.stack([v_pos[:, 0] / SPAN_M + 0.5, (v_pos[:, 2] - CENTRE[2]) / SPAN_M + 0.5], -1).astype(np.float32)
     normals = vertex_normals(v_pos, triangles).astype(np.float32)
     tangents = np.tile(np.array([1, 0, 0, 1], np.float32), (len(v_pos), 1))

@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from stages.artifacts.conditions import ConditionSet, write_body
 from stages.artifacts.glb import GlbMaterial, write_glb
 from stages.artifacts.images import read_png
 from stages.artifacts.mesh import MeshAsset
-from stages.artifacts.morphs import PRESETS
+from stages.artifacts.morphs import GAZES, PRESETS
 from stages.rendering.joined import Joined
 from stages.rendering.zbuffer import rasterize
 from stages.rig import STAGE, RigInputs
 from stages.rig.face.colours import filled, healed, lab_of
 from stages.rig.face.constrained import cross, triangulated
 from stages.rig.face.fit import Face, fit_face, landmarks_of
-from stages.rig.face.preview import close_up, expression_picture
+from stages.rig.face.preview import HALF_M, close_up, expression_picture
 from stages.rig.face.shapes import MOUTHS
-from tests.rig.faces import EYE_HALF, IRIS, LASH, LEFT, MOUTH, MOUTH_HALF, RIGHT, Painted, head, texture, whole, without_landmarks
+from tests.rig.faces import EYE_HALF, IRIS, LASH, LEFT, MOUTH, MOUTH_HALF, RIGHT, Painted, egg, head, texture, whole, without_landmarks
 from tests.rig.stage_folders import context_in
 
 SIDE_PX = 400
@@ -100,6 +101,74 @@ def inside_the_mouth(joined: Joined) -> np.ndarray:
     attachment = joined.attachments[0]
     strip = attachment.v_tex[:, 1] < 64 / attachment.kd.shape[0]
     return len(joined.mesh.v_pos) + np.flatnonzero(strip & (attachment.v_tex[:, 0] > 64 / attachment.kd.shape[1]))
+
+
+def lifted(at: np.ndarray, reach_m: float, forward_m: float) -> np.ndarray:
+    """(V, 3) relief that moves the front vertices within ``reach_m`` of a place (x, z) forward."""
+    v_pos = egg()[0]
+    near = (np.linalg.norm(v_pos[:, [0, 2]] - at, axis=-1) < reach_m) & (v_pos[:, 1] < 0)
+    assert near.any()
+    return np.where(near[:, None], [0.0, -forward_m, 0.0], 0.0)
+
+
+def joined_on(relief: np.ndarray) -> Joined:
+    mesh, skinning, body = head(relief=relief)
+    face = fit_face(mesh, skinning, body)
+    assert face.refused == ()
+    return Joined(mesh, skinning, face.attachments, face.morphs, face.hidden)
+
+
+def test_lids_go_round_a_spike_on_the_eye() -> None:
+    """A reconstruction has lashes that stand out of it: one vertex 4 mm before its neighbours is hidden like all the rest."""
+    joined = joined_on(lifted(LEFT + [0.004, 0.008], 0.0035, 0.004))
+    covered = seen({"blink": 1.0}, joined) >= len(joined.mesh.v_pos)
+    assert covered[painted_eyes()].all()
+
+
+@pytest.mark.parametrize("name", ["blink", "happy", "angry", "sad", "relaxed"])
+def test_lashes_lie_before_their_lid_on_all_of_their_way(name: str) -> None:
+    """As much of them is seen as if there were no lids."""
+    joined = fitted()[1]
+    own, attachment = len(joined.mesh.v_pos), joined.attachments[0]
+    strip = (attachment.v_tex < 64 / np.array(attachment.kd.shape[1::-1])).all(-1)
+    lashes = own + np.flatnonzero(strip)
+    alone = replace(joined, attachments=(replace(attachment, t_pos_idx=attachment.t_pos_idx[strip[attachment.t_pos_idx].all(-1)]),))
+    for weight in (0.4, 0.7, 1.0):
+        both, bare = (int(np.isin(seen({name: weight}, j), lashes).sum()) for j in (joined, alone))
+        assert bare > 60 and both >= 0.98 * bare, (weight, both, bare)
+
+
+def test_teeth_are_whole_behind_lips_that_were_dented() -> None:
+    """Where a reconstruction's lips part there is a pit; the teeth are as wide there as on an even face."""
+    def teeth(joined: Joined) -> int:
+        attachment = joined.attachments[0]
+        column = attachment.v_tex[:, 0] * attachment.kd.shape[1] // 64
+        white = len(joined.mesh.v_pos) + np.flatnonzero((attachment.v_tex[:, 1] < 64 / attachment.kd.shape[0]) & (column == 2))
+        return int(np.isin(seen({"aa": 1.0}, joined), white).sum())
+
+    even = teeth(fitted()[1])
+    assert even > 80 and teeth(joined_on(lifted(MOUTH + [0.004, 0.0], 0.006, -0.012))) > 0.9 * even
+
+
+def test_a_look_moves_irises_and_leaves_the_outline() -> None:
+    """Both irises go by about a ninth of the eye, as pictures show them; what lies farther round the eyes stays as it is."""
+    joined, camera = fitted()[1], close_up(landmarks_of(head()[2]), 0.0, SIDE_PX)
+    pictures = {name: expression_picture(joined, {name: 1.0} if name else {}, camera) / 255.0 for name in ("", *GAZES)}
+    pixel_m = 2 * HALF_M / SIDE_PX
+    column, row = np.meshgrid(np.arange(SIDE_PX), np.arange(SIDE_PX))
+    for half in (column > SIDE_PX / 2, column < SIDE_PX / 2):
+        middle = {name: np.array([column[m].mean(), -row[m].mean()]) for name, p in pictures.items() for m in [half & (np.linalg.norm(p - IRIS, axis=-1) < 0.1)]}
+        for name, way in zip(GAZES, ((0, 1), (0, -1), (1, 0), (-1, 0)), strict=True):
+            np.testing.assert_allclose((middle[name] - middle[""]) * pixel_m, np.array(way) * 0.11 * 2 * EYE_HALF[0], atol=0.0009)
+    outside = ~ndimage.binary_dilation(ndimage.binary_fill_holes(ndimage.binary_closing(painted_eyes(), iterations=12)), iterations=10)  # but for the triangles, 5 mm wide, that lie across the outline
+    for name in GAZES:
+        assert (np.abs(pictures[name] - pictures[""]).max(-1) > 0.06)[outside].mean() < 1e-3, name
+
+
+def test_nothing_looks_through_lids() -> None:
+    joined = fitted()[1]
+    for name in GAZES:
+        assert (seen({"blink": 1.0, name: 1.0}, joined) >= len(joined.mesh.v_pos))[painted_eyes()].all(), name
 
 
 def test_the_mouth_opens_and_shows_what_is_inside() -> None:

@@ -17,6 +17,7 @@ EYE_HALF_M = (0.028, 0.0255)  # how far from its landmark an eye may reach, to t
 EYE_CORE_M = (0.021, 0.0185)  # what reaches in here is part of it: an iris may stand free of its lashes
 EYE_LEAST_M, EYE_MOST_M = (0.016, 0.008), (0.060, 0.058)
 FAR_M, UNLIKE = 0.014, 1.7
+PALE_ENDS = 0.5  # of the distance of colour that a mouth was found with
 MOUTH_HALF_M, MOUTH_LEAST_M, MOUTH_MOST_M = (0.03, 0.014), 0.006, 0.05
 
 
@@ -198,10 +199,12 @@ def find_mouth(view: FaceView, landmarks: Landmarks) -> Mouth:
     lab = lab_of(view.rgb)
     distance = np.linalg.norm(lab - skin_lab(view, landmarks), axis=-1)
     near = _near(view, at, s, MOUTH_HALF_M)
-    piece = None
     for least in (14.0, 9.0, 6.0):
-        piece = _most_like_a_line(near & (distance > least), view, at, s) if piece is None else piece
-    if piece is None:
+        piece = _most_like_a_line(near & (distance > least), view, at, s)
+        if piece is not None:
+            piece = _to_its_ends(piece, near & (distance > PALE_ENDS * least), view, s)
+            break
+    else:
         raise NotFound(f"the mouth: no line or patch of another colour than skin within {1000 * MOUTH_HALF_M[1] * s:.0f} mm above or below where the body has it")
     columns = np.flatnonzero(piece.any(0))
     x, _ = view.places(np.zeros(1), columns)
@@ -211,6 +214,16 @@ def find_mouth(view: FaceView, landmarks: Landmarks) -> Mouth:
     z = view.places(rows, np.zeros(1))[1]
     line = np.polyfit((x - middle) / half, z, 2, w=np.sqrt(weights.sum(0)))
     return Mouth(float(middle), float(half), line, piece, _dark(view.rgb[piece]))
+
+
+def _to_its_ends(piece: np.ndarray, pale: np.ndarray, view: FaceView, scale: float) -> np.ndarray:
+    """A mouth with what is ``pale`` beside it, at its own height: a line may be fainter towards one end. As it was if that would be no mouth."""
+    rows = np.flatnonzero(piece.any(1))
+    beside = np.zeros_like(piece)
+    spare = round(0.0008 * scale / view.pixel_m)
+    beside[max(rows[0] - spare, 0) : rows[-1] + spare + 1] = True
+    whole = ndimage.binary_propagation(piece, mask=piece | (pale & beside))
+    return whole if np.ptp(np.flatnonzero(whole.any(0))) * view.pixel_m < MOUTH_MOST_M * scale else piece
 
 
 def _most_like_a_line(mask: np.ndarray, view: FaceView, at: np.ndarray, scale: float) -> np.ndarray | None:

@@ -14,14 +14,18 @@ from stages.artifacts.mesh import TexturedMesh
 from stages.artifacts.morphs import Morph, ordered, sparse
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
+from stages.rig.face.arkit import ARKIT
+from stages.rig.face.closings import arkit_closings_of, closings_of
 from stages.rig.face.cut import Cut, cut_mouth
 from stages.rig.face.fields import Fields
 from stages.rig.face.find import Eye, Mouth, NotFound, check_pair, find_eye, find_mouth
 from stages.rig.face.lids import lids
 from stages.rig.face.mouth import pocket, skin_piece, teeth
 from stages.rig.face.pieces import Piece, attachment_of
+from stages.rig.face.shapes import VRM
 from stages.rig.face.skin import SkinWeights
 from stages.rig.face.texture import face_texture
+from stages.rig.face.tongue import OUT, tongue
 from stages.rig.face.view import FaceView, Landmarks, front_view
 
 NEEDED = ("eye_l", "eye_r", "mouth_top", "chin")
@@ -62,8 +66,11 @@ def landmarks_of(body: BodyModel) -> Landmarks:
     return Landmarks(left, right, mouth, chin)
 
 
-def fit_face(mesh: TexturedMesh, skinning: Skinning, body: BodyModel) -> Face:
-    """The face of a surface bound to ``body``'s skeleton. What cannot be found with confidence stays as it is, and is told."""
+def fit_face(mesh: TexturedMesh, skinning: Skinning, body: BodyModel, arkit: bool = False) -> Face:
+    """The face of a surface bound to ``body``'s skeleton, with VRM's expressions and ARKit's if asked for.
+
+    What cannot be found with confidence stays as it is, and is told.
+    """
     try:
         landmarks = landmarks_of(body)
     except NotFound as reason:
@@ -75,7 +82,7 @@ def fit_face(mesh: TexturedMesh, skinning: Skinning, body: BodyModel) -> Face:
     mouth, cut = _mouth(v_pos, mesh, view, landmarks, refused)
     if not eyes and mouth is None:
         return Face(refused=tuple(refused), view=view)
-    return _built(mesh, skinning, v_pos, view, landmarks, eyes, mouth, cut, refused)
+    return _built(mesh, skinning, v_pos, view, landmarks, eyes, mouth, cut, refused, arkit)
 
 
 def _eyes(view: FaceView, landmarks: Landmarks, refused: list[str]) -> tuple[Eye, ...]:
@@ -103,15 +110,17 @@ def _mouth(v_pos: np.ndarray, mesh: TexturedMesh, view: FaceView, landmarks: Lan
 
 def _built(
     mesh: TexturedMesh, skinning: Skinning, v_pos: np.ndarray, view: FaceView, landmarks: Landmarks, eyes: tuple[Eye, ...], mouth: Mouth | None,
-    cut: Cut | None, refused: list[str],
+    cut: Cut | None, refused: list[str], arkit: bool,
 ) -> Face:
     skin = SkinWeights(view, mesh.t_pos_idx, skinning)
-    fields = Fields.of(view, landmarks, eyes, mouth)
+    fields = Fields.of(view, landmarks, eyes, mouth, ARKIT if arkit else VRM)
+    closings = arkit_closings_of if arkit else closings_of
     texture = face_texture(view, landmarks, eyes, _box(view, landmarks, eyes, cut))
-    pieces: list[Piece] = [piece for eye in eyes for piece in lids(eye, view, texture, skin, landmarks.scale)]
+    pieces: list[Piece] = [piece for eye in eyes for piece in lids(eye, closings(eye.side), view, texture, skin, landmarks.scale)]
     if mouth is not None and cut is not None:
         around = skin_piece(cut, v_pos, vertex_normals(v_pos, mesh.t_pos_idx), fields, texture, skin)
         pieces += [around, pocket(cut, around.v_pos[cut.upper], mouth, fields, texture, skin), teeth(around.v_pos, mouth, fields, texture, skin)]
+        pieces += [tongue(around.v_pos[cut.upper], mouth, fields, texture, skin)] if OUT in fields.shapes.mouths else []
     seen = np.unique(mesh.t_pos_idx[np.unique(view.triangle[view.triangle >= 0])])
     morphs = {name: _on_surface(fields, name, v_pos, seen) for name in fields.names}
     moving = {name: morph for name, morph in morphs.items() if len(morph.index)}

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
 
 from stages.artifacts.normals import vertex_normals
 from stages.rig.face.cut import Cut, line_z
 from stages.rig.face.fields import Fields, Lips
 from stages.rig.face.find import Mouth
 from stages.rig.face.pieces import Piece, grid_triangles
-from stages.rig.face.shapes import MOUTHS
 from stages.rig.face.skin import SkinWeights
 from stages.rig.face.texture import INSIDE, TEETH, FaceTexture
 
 POCKET_M, THROAT_M = 0.0025, 0.0090  # depth behind the lips of where the pocket widens, and of its back
 TEETH_M, TEETH_DEPTH_M, TEETH_COLUMNS, LIP_M = 0.0026, 0.0016, 11, 0.004
+BULGE_M, DENT_M = 0.004, 0.002  # of lips, before and behind an even face
 _ROWS = ((0.0, 1.0, 1.0), (POCKET_M, 1.10, 0.985), (THROAT_M, 1.10, 0.93))  # depth, growth of the lip's way, v; the lower half mirrors it
 
 
 def skin_piece(cut: Cut, v_pos: np.ndarray, v_nrm: np.ndarray, fields: Fields, texture: FaceTexture, skin: SkinWeights) -> Piece:
     """What takes the place of the hidden triangles; its border moves exactly as the surface that it is joined to."""
     source = cut.sources
-    points = np.einsum("nk,nkc->nc", cut.bary, v_pos[cut.corners])[source]
     border = len(cut.border)
-    points[:border] = v_pos[cut.border]
-    normals = np.einsum("nk,nkc->nc", cut.bary, v_nrm[cut.corners])[source]
-    normals[:border] = v_nrm[cut.border]
+    points, normals = (np.einsum("nk,nkc->nc", cut.bary, values[cut.corners]) for values in (v_pos, v_nrm))
+    points[:border], normals[:border] = v_pos[cut.border], v_nrm[cut.border]
+    calm = _without_dents(points[:, 1], cut, fields.landmarks.scale)
+    dented = np.abs(calm - points[:, 1]) > 1e-9
+    points[:, 1] = calm
+    points, normals = points[source], np.where(dented[:, None], vertex_normals(points, source[cut.triangles]), normals)[source]
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     joints, weights = skin.mixed(cut.corners, cut.bary, np.ones(len(cut.corners), bool))
     joints[:border], weights[:border] = skin.skinning.joints[cut.border], skin.skinning.weights[cut.border]
@@ -33,6 +37,17 @@ def skin_piece(cut: Cut, v_pos: np.ndarray, v_nrm: np.ndarray, fields: Fields, t
     below[cut.upper], below[cut.lower[1:-1]] = False, True
     offsets = {name: fields.offset(name, points, below) for name in fields.names}
     return Piece(points, normals, cut.triangles, texture.at(points[:, 0], points[:, 2]), offsets, joints[source], weights[source])
+
+
+def _without_dents(y: np.ndarray, cut: Cut, scale: float) -> np.ndarray:
+    """(N,) depths of the cut's points, none far before or behind the even sheet over the border: teeth would stand before a dent."""
+    edges = cut.sources[cut.triangles][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    link = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(y),) * 2).tocsr()
+    link = ((link + link.T) > 0).astype(float)
+    laplacian = (sparse.diags(np.asarray(link.sum(1)).ravel()) - link).tocsr()
+    border = len(cut.border)
+    even = spsolve(laplacian[border:, border:].tocsc(), -laplacian[border:, :border] @ y[:border])
+    return np.concatenate([y[:border], np.clip(y[border:], even - BULGE_M * scale, even + DENT_M * scale)])
 
 
 def pocket(cut: Cut, lips: np.ndarray, mouth: Mouth, fields: Fields, texture: FaceTexture, skin: SkinWeights) -> Piece:
@@ -44,11 +59,12 @@ def pocket(cut: Cut, lips: np.ndarray, mouth: Mouth, fields: Fields, texture: Fa
     uv = np.stack([texture.cell(INSIDE, (s + 1) / 2, np.full(len(s), v)) for _, _, v, _ in rows])
     mover = Lips(mouth, scale)
     offsets = {}
-    for name, shape in MOUTHS.items():
+    for name, shape in fields.shapes.mouths.items():
         shifts = []
         for _, grow, _, below in rows:
-            flat = mover.moved(shape, s, np.full(len(s), below)) * [1.0, grow]
-            shifts.append(fields.along_surface(lips[:, 0], lips[:, 2], flat))
+            side = np.full(len(s), below)
+            flat = mover.moved(shape, s, side) * [1.0, grow]
+            shifts.append(fields.along_surface(lips[:, 0], lips[:, 2], flat) - mover.forward(shape, s, side)[:, None] * [0.0, 1.0, 0.0])
         offsets[name] = np.concatenate(shifts)
     flat_pos = v_pos.reshape(-1, 3)
     joints, weights = skin.at(flat_pos[:, 0], flat_pos[:, 2])
@@ -70,10 +86,10 @@ def teeth(around: np.ndarray, mouth: Mouth, fields: Fields, texture: FaceTexture
     v_pos = np.stack([np.stack([x, y, line + 0.0004 * scale + h], -1) for h in (height, 0 * height)])
     mover = Lips(mouth, scale)
     offsets = {}
-    for name, shape in MOUTHS.items():
-        flat = mover.moved(shape, s, np.zeros(len(s), bool))
-        shown = shape.teeth * mover.height_m * np.sqrt(1 - s**2)
-        upper = fields.along_surface(x, line, flat)
+    for name, shape in fields.shapes.mouths.items():
+        above = np.zeros(len(s), bool)
+        shown = shape.teeth * mover.height_m * np.sqrt(1 - s**2) * shape.share(s)
+        upper = fields.along_surface(x, line, mover.moved(shape, s, above)) - mover.forward(shape, s, above)[:, None] * [0.0, 1.0, 0.0]
         offsets[name] = np.concatenate([upper, upper - np.stack([0 * s, 0 * s, shown], -1)])
     flat_pos = v_pos.reshape(-1, 3)
     u, v = np.broadcast_arrays(np.linspace(0, 1, len(s))[None], np.array([[1.0], [0.0]]))

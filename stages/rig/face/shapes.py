@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,7 +11,11 @@ import numpy as np
 @dataclass(frozen=True)
 class MouthShape:
     """Lips in one expression. ``wide``: way of the corners outwards in half widths of the mouth. In heights, which are half a usual mouth's width:
-    ``corners`` up, ``upper`` lip up and ``lower`` lip down in the middle, ``teeth`` that show below the upper lip. ``round`` from 0 (a bow) to 1 (a ring)."""
+    ``corners`` up, ``upper`` lip up and ``lower`` lip down in the middle, ``teeth`` that show below the upper lip. ``round`` from 0 (a bow) to 1 (a ring).
+
+    ``side``: +1 for the character's left half alone, -1 for the right one, 0 for both. ``aside`` of the upper and the lower lip towards the left in half
+    widths, ``forward`` of both in heights. ``reach``: share of the way that skin usually gives way round a mouth.
+    """
 
     wide: float = 0.0
     corners: float = 0.0
@@ -19,13 +23,38 @@ class MouthShape:
     lower: float = 0.0
     teeth: float = 0.0
     round: float = 0.5
+    side: int = 0
+    aside: tuple[float, float] = (0.0, 0.0)
+    forward: tuple[float, float] = (0.0, 0.0)
+    reach: float = 1.0
 
     def lips(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) heights that the upper and the lower lip move up by, at ``s`` in [-1, 1]."""
         s = np.clip(s, -1, 1)
         bow = (1 - s**2) ** (0.95 - 0.35 * self.round)
         ends = self.corners * (s**2 - 0.35)
-        return ends + self.upper * bow, ends - self.lower * bow
+        return (ends + self.upper * bow) * self.share(s), (ends - self.lower * bow) * self.share(s)
+
+    def share(self, s: np.ndarray) -> np.ndarray:
+        """(N,) from 0 to 1: how much of a one-sided shape there is at ``s``; those of both sides make a whole."""
+        if not self.side:
+            return np.ones_like(s)
+        t = np.clip(0.5 + self.side * s, 0, 1)
+        return t * t * (3 - 2 * t)
+
+    def sideways(self, s: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """(N,) half widths that lips move towards the character's left; ``below`` (N,) of the lower one."""
+        return self.wide * np.clip(s, -1, 1) * self.share(s) + _either(self.aside, s, below)
+
+    def out(self, s: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """(N,) heights that lips move forward."""
+        return _either(self.forward, s, below) * self.share(s)
+
+
+def _either(lips: tuple[float, float], s: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """(N,) what the upper and the lower lip do, without a step at the corners that they share."""
+    upper, lower = lips
+    return upper + np.where(below, np.sqrt(1 - np.clip(s, -1, 1) ** 2), 0.0) * (lower - upper)
 
 
 MOUTHS: Mapping[str, MouthShape] = {
@@ -44,12 +73,17 @@ MOUTHS: Mapping[str, MouthShape] = {
 
 @dataclass(frozen=True)
 class EyeShape:
-    """What is painted round an eye in one expression: the ends of the brow up, in thousandths of a usual face's metre, and the eye grown by shares."""
+    """What is painted of an eye and round it in one expression: the ends of the brow up, in thousandths of a usual face's metre, the eye grown by shares.
+
+    ``gaze``: towards the character's left and up, from -1 to 1. ``side``: left or right for one eye alone.
+    """
 
     brow_inner_mm: float = 0.0
     brow_outer_mm: float = 0.0
     taller: float = 0.0
     wider: float = 0.0
+    gaze: tuple[float, float] = (0.0, 0.0)
+    side: str | None = None
 
 
 EYES: Mapping[str, EyeShape] = {
@@ -58,4 +92,32 @@ EYES: Mapping[str, EyeShape] = {
     "sad": EyeShape(4.5, -2.0),
     "relaxed": EyeShape(0.8, 0.8),
     "surprised": EyeShape(5.0, 5.0, 0.10, 0.05),
+    "lookUp": EyeShape(gaze=(0, 1)),
+    "lookDown": EyeShape(gaze=(0, -1)),
+    "lookLeft": EyeShape(gaze=(1, 0)),
+    "lookRight": EyeShape(gaze=(-1, 0)),
 }
+
+
+@dataclass(frozen=True)
+class SkinShape:
+    """Skin that is neither lip nor eye, round a middle: ``at`` in half distances of the eyes to the left, and from the mouth (0) to the eyes (1) in height.
+
+    ``shift_mm`` to the left, forward and up in thousandths of a usual face's metre; what lies ``radius_m`` away stays.
+    """
+
+    at: tuple[float, float]
+    radius_m: float
+    shift_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """All expressions of a face by their names; one may be of several kinds."""
+
+    mouths: Mapping[str, MouthShape]
+    eyes: Mapping[str, EyeShape]
+    skin: Mapping[str, tuple[SkinShape, ...]] = field(default_factory=dict)
+
+
+VRM = Shapes(MOUTHS, EYES)

@@ -13,8 +13,8 @@ from stages.rig.face.find import Eye, skin_lab
 from stages.rig.face.view import FaceView, Landmarks
 
 CELL_PX = 64  # side of each picture in the strip
-LASHES, INSIDE, TEETH = "lashes", "inside", "teeth"
-_CELLS = (LASHES, INSIDE, TEETH)
+LASHES, INSIDE, TEETH, TONGUE = "lashes", "inside", "teeth", "tongue"
+_CELLS = (LASHES, INSIDE, TEETH, TONGUE)
 _DEEP, _THROAT = np.array([0.42, 0.12, 0.16]), np.array([0.30, 0.07, 0.11])
 _TONGUE, _TONGUE_SHADE = np.array([0.88, 0.45, 0.47]), np.array([0.78, 0.35, 0.39])
 _TEETH = np.array([0.98, 0.97, 0.96])
@@ -50,7 +50,7 @@ def face_texture(view: FaceView, landmarks: Landmarks, eyes: tuple[Eye, ...], bo
     top, low, left, right = box
     clean = without_eyes(view, landmarks, eyes)[top:low, left : max(right, left + CELL_PX * len(_CELLS))]
     dark = np.mean([eye.lash_rgb for eye in eyes], 0) if eyes else np.array([0.2, 0.15, 0.16])
-    strip = np.concatenate([np.broadcast_to(dark, (CELL_PX, CELL_PX, 3)), _inside(), np.broadcast_to(_TEETH, (CELL_PX, CELL_PX, 3))], 1)
+    strip = np.concatenate([np.broadcast_to(dark, (CELL_PX, CELL_PX, 3)), _inside(), np.broadcast_to(_TEETH, (CELL_PX, CELL_PX, 3)), _tongue()], 1)
     height, width = (1 << int(np.ceil(np.log2(side))) for side in (len(clean) + CELL_PX, clean.shape[1]))  # what engines compress best
     clean = np.pad(clean, ((0, height - CELL_PX - len(clean)), (0, width - clean.shape[1]), (0, 0)), "edge")
     strip = np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), "edge")
@@ -74,3 +74,10 @@ def _inside() -> np.ndarray:
     hump = np.clip((1 - (u / 0.78) ** 2 - ((v + 0.1) / 0.58) ** 2) / 0.06, 0, 1)[..., None]
     groove = np.exp(-(u / 0.10) ** 2)[..., None] * np.clip(1 - v[..., None] / 0.45, 0, 1)
     return out * (1 - hump) + hump * (_TONGUE + (_TONGUE_SHADE - _TONGUE) * groove)
+
+
+def _tongue() -> np.ndarray:
+    """(CELL_PX, CELL_PX, 3): a tongue from behind, at the top, to its tip; darker along its middle and at its root."""
+    v, u = np.meshgrid(np.linspace(1, 0, CELL_PX), np.linspace(-1, 1, CELL_PX), indexing="ij")
+    dark = np.maximum(np.exp(-(u / 0.12) ** 2) * np.clip((v - 0.15) / 0.3, 0, 1), np.clip((v - 0.6) / 0.4, 0, 1))[..., None]
+    return _TONGUE + (_TONGUE_SHADE - _TONGUE) * dark
