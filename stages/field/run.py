@@ -42,6 +42,7 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     baked = bake(training.field, scene, settings.grid_resolution, settings.fill)
     grid = FieldGrid.write(context.out, baked.density, baked.rgb, baked.grid2world, scene.metres_per_unit)
+    training.corrections.write(context.out)
     _write_network(training, context.out / "network.safetensors")
     write_previews(training, shown, context.out / "preview")
     if settings.video:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import StageError
+from stages.artifacts.corrections import Corrections
+from stages.field.agreement import agreed, corrected_pixels, rounds_of
 from stages.field.backends import RadianceField
 from stages.field.scene import Scene
 from stages.field.settings import FieldSettings
@@ -28,13 +30,17 @@ class Training:
         self.scene, self.field, self.settings = scene, field, settings
         self.done = 0
         self.history: list[tuple[float, ...]] = []  # (step, loss, PSNR of the batch)
+        self.corrections = Corrections()
+        self._pixels = scene.pixels
         self._rng = rng
         self._rays = FEWEST_RAYS
 
     def advance(self) -> float:
         """One step; returns the PSNR of its rays. Raises StageError where the loss is no number, before that is kept."""
         s, occupancy = self.settings, self.scene.occupancy
-        batch = self.scene.pixels.draw(self._rng, self._rays, s.random_background)
+        if (s.align_views or s.balance_colours) and self.done in rounds_of(s.steps):
+            self._correct(agreed(self.field, self.scene, self.corrections, s.align_views, s.balance_colours))
+        batch = self._pixels.draw(self._rng, self._rays, s.random_background)
         samples = occupancy.sample(batch.origins, batch.directions, batch.jitter)
         loss, error = self.field.step(batch, samples, occupancy.step_m, s.learning_rate * FALL ** (self.done / s.steps))
         if not np.isfinite(loss):
@@ -49,16 +55,22 @@ class Training:
         self.done += 1
         return quality
 
+    def _correct(self, corrections: Corrections) -> None:
+        """From here on learn from views as ``corrections`` has them."""
+        self.corrections = corrections
+        self._pixels = corrected_pixels(self.scene, corrections, self.settings.sharpen)
+
     def save(self, path: Path) -> None:
         """Write everything that the rest of the training depends on."""
         from safetensors.numpy import save_file
 
         occupancy = self.scene.occupancy
-        words = json.dumps({"rng": self._rng.bit_generator.state, "done": self.done, "rays": self._rays, "ends": occupancy.ends_rays})
+        words = json.dumps({"rng": self._rng.bit_generator.state, "done": self.done, "rays": self._rays, "ends": occupancy.ends_rays,
+                            "corrected": list(self.corrections.by_name)})
         arrays = self.field.state() | {
             "occupancy.density": occupancy.density, "occupancy.least": occupancy.least, "occupancy.occupied": occupancy.occupied,
             "history": np.array(self.history, np.float64).reshape(-1, 3),
-        }
+        } | {f"corrections.{k}": v for k, v in self.corrections.arrays().items()}
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path), {"training": words})
 
     def restore(self, path: Path) -> None:
@@ -75,6 +87,9 @@ class Training:
         self.done, self._rays = words["done"], words["rays"]
         self.history = [tuple(row) for row in arrays["history"].tolist()]
         self.field.load(arrays)
+        if words["corrected"]:
+            found = {k.removeprefix("corrections."): v for k, v in arrays.items() if k.startswith("corrections.")}
+            self._correct(Corrections.of_arrays(words["corrected"], found))
 
     def run(self, tell: Callable[[float], None], save: Callable[[Training], None]) -> None:
         """The steps that are left. ``tell`` hears each step's PSNR; ``save`` is asked after each and decides for itself."""

@@ -83,13 +83,13 @@ def project(
         for k, camera in enumerate(o.cameras):
             depth = depth_map(v_pos, faces, camera)
             alpha = o.alpha[k, ..., 0].numpy()
-            rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
+            rgb = np.ascontiguousarray(extended(o.rgb[k].numpy(), alpha), np.float32)
             _gather(points, normals, camera.w2c, camera.position, (camera.fx, camera.fy, camera.cx, camera.cy), rgb, depth,
                     trust(depth, alpha), exponent, np.radians(portrait_lead_deg) if k == o.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, colour, weight)
     return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
 
 
-def _extended(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def extended(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colours of the nearest solid pixel where alpha is not full, so that no background bleeds in."""
     index = ndimage.distance_transform_edt(alpha < 0.99, return_distances=False, return_indices=True)
     return rgb[index[0], index[1]] if (alpha >= 0.99).any() else rgb

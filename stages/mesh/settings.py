@@ -44,6 +44,9 @@ class MeshSettings(BaseModel):
     portrait_lead_deg: float = Field(
         20.0, ge=0, le=90, description="Degrees by which the head ring's front counts as looking straighter than it does: one picture paints the face."
     )
+    align_details: bool = Field(
+        True, description="Bend the pictures by a few pixels until their details meet on the surface, before they are blended into the texture."
+    )
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
     lighting: Literal["unlit", "environment"] = Field(
         "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."
