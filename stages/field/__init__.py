@@ -34,4 +34,4 @@ def _prepare() -> None:
     warm()
 
 
-STAGE = Stage("field", 3, FieldSettings, FieldInputs, FieldGrid, _run, capabilities=_capabilities, prepare=_prepare)
+STAGE = Stage("field", 4, FieldSettings, FieldInputs, FieldGrid, _run, capabilities=_capabilities, prepare=_prepare)

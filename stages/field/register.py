@@ -17,7 +17,7 @@ BLURS_PX = (3.0, 1.0)
 ROUNDS = 4  # of Gauss-Newton at each blur
 LEAST_SPREAD = 0.02  # of the residuals, below which they count as noise of the pictures
 MOST_SHIFT = 0.06  # of the picture's longest side; what asks for more is no small correction and is not made
-COLOUR_RIDGE = 30.0  # pixels' worth of belief that colours have not drifted
+COLOUR_RIDGE = 3.0  # pixels' worth of belief that colours have not drifted
 FEW = 64  # figure pixels
 
 

@@ -12,10 +12,10 @@ from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
+from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.parts import Parts
-from stages.artifacts.images import to_u8
 from stages.mesh import implicit, preview, refine
 from stages.mesh.aligned import aligned, flows
 from stages.mesh.calm import fitting
@@ -64,7 +64,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     )
     context.checkpoint.load("surface.npz", surface.load)
     curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
-    mesh = finished(surface, fixed, settings)
+    mesh = finished(surface, fixed, settings, observed)
     parts = labelled(mesh.v_pos, mesh.t_pos_idx, face_colours(mesh), observed, inputs.masks)
     asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts)
     preview.write(context.out / "preview", mesh, observed, curves, parts)
@@ -124,18 +124,19 @@ def painted_charts(
     return arrays
 
 
-def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings) -> TexturedMesh:
+def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings, observed: list[Observed]) -> TexturedMesh:
     """The artifact's arrays from the fitted surface."""
     v_pos = untangled(surface.v_pos().detach().numpy(), fixed["t_pos_idx"])
     faces, v_tex, t_tex_idx = fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"]
     v_nrm = vertex_normals(v_pos, faces)
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size, border_px=1)
-    kd = surface.kd().detach().numpy()
-    kd = texels.picture(kd[texels.place[:, 0], texels.place[:, 1]])
+    colour = surface.kd().detach().numpy()[texels.place[:, 0], texels.place[:, 1]]
+    if settings.final_colours == "projected" and surface.light is None:
+        colour, _ = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
     ks = np.array([settings.occlusion, settings.roughness, settings.metallic], np.float32)
     return TexturedMesh(
         v_pos, v_nrm.astype(np.float32), tangents(v_pos, v_nrm, faces, v_tex, t_tex_idx).astype(np.float32), v_tex,
-        faces, t_tex_idx, kd, np.broadcast_to(ks, (KS_SIZE, KS_SIZE, 3)).copy(), fixed["normal"],
+        faces, t_tex_idx, texels.picture(colour), np.broadcast_to(ks, (KS_SIZE, KS_SIZE, 3)).copy(), fixed["normal"],
     )
 
 

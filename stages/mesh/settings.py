@@ -44,6 +44,10 @@ class MeshSettings(BaseModel):
     portrait_lead_deg: float = Field(
         20.0, ge=0, le=90, description="Degrees by which the head ring's front counts as looking straighter than it does: one picture paints the face."
     )
+    final_colours: Literal["fitted", "projected"] | None = Field(
+        None, description="fitted: the second pass's mean of all pictures; projected: pictures laid onto the finished surface once more, the best one at each "
+        "place, which keeps painted details sharp; none: projected where views disagree.",
+    )
     align_details: bool = Field(
         True, description="Bend the pictures by a few pixels until their details meet on the surface, before they are blended into the texture."
     )
