@@ -4,6 +4,8 @@
 
 24 views round the body and 8 close-ups of the head, 288 x 384, with one of ``scripts.bench.faults.FAULTS`` each; scored on views between them that have no
 fault, and on the true surface. ``RECIPES`` names what is switched; ``--faults`` and ``--recipes`` choose. What is in ``--work`` is not made again.
+The field takes ``QUICK`` settings, a twentieth of a run's work; ``--no-mesh`` stops there. ``--mesh`` is a finished mesh of the same character: its texture is
+painted anew from the faulty views, once for each of ``PAINTINGS``, with nothing else in play.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.evaluate_mesh import evaluate
+import numpy as np
+
+from scripts.bench.evaluate_mesh import add_scores, coverage, evaluate
 from scripts.bench.faults import FAULTS, spoilt
 from scripts.bench.field import HEIGHT, WIDTH, measure
 from scripts.bench.machine import described, report
@@ -24,14 +28,22 @@ from scripts.bench.truths import Truth, of_generator
 from stages.artifacts.cameras import Camera
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.framing import body_ring, head_ring
-from stages.artifacts.views import ViewSet, write_view_set
+from stages.artifacts.images import to_u8
+from stages.artifacts.mesh import MeshAsset
+from stages.artifacts.normals import vertex_normals
+from stages.artifacts.views import MaskedViews, ViewSet, write_view_set
 from stages.conditions.body import POSES, load_base_body
 from stages.field.settings import FieldSettings
+from stages.mesh.observed import observe
+from stages.mesh.paint import painted
 from stages.mesh.settings import MeshSettings
+from stages.mesh.texels import texels_of
+from stages.rendering.picture import Surface, draw
 
 BODY, HEAD, SPACING = 24, 8, 4  # views on the rings; every so many-th place between two of them is scored
 OFF = {"align_views": False, "balance_colours": False}
-QUICK = {"steps": 800, "samples_per_batch": 16384, "video": False}  # of the field: a fifth of a run's work
+PAINTINGS = {"projected": False, "outvoted": True}
+QUICK = {"steps": 400, "samples_per_batch": 8192, "video": False}  # of the field: a twentieth of a run's work
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "off": (OFF, {}), "views": (OFF | {"align_views": True}, {}), "colours": (OFF | {"balance_colours": True}, {}),
     "both": ({}, {}),
@@ -84,6 +96,21 @@ def mesh_of(folder: Path, recipe: str, truth: Truth, threads: int) -> dict[str, 
     return json.loads(done.read_text())
 
 
+def paintings_of(folder: Path, given: MeshAsset) -> dict[str, dict[str, float]]:
+    """Figures of the surface ``given``, its texture projected from the faulty views, on those between them."""
+    mesh, observed, between = given.mesh, observe(MaskedViews.open(folder / "views")), ViewSet.open(folder / "between")
+    v_pos, faces, settings = mesh.v_pos, mesh.t_pos_idx.astype(np.int64), MeshSettings()
+    texels, normals, out = texels_of(mesh.v_tex, mesh.t_tex_idx, mesh.kd.shape[0]), vertex_normals(v_pos, faces), {}
+    for name, outvote in PAINTINGS.items():
+        colour, _ = painted(texels, v_pos, mesh.t_pos_idx, observed, settings.view_sharpness, settings.portrait_lead_deg, outvote)
+        surface = Surface(normals, faces, mesh.v_tex, mesh.t_tex_idx.astype(np.int64), to_u8(texels.picture(colour)))
+        scores: dict[str, list[float]] = {}
+        for view, camera in zip(between.names, between.cameras, strict=True):
+            add_scores(scores, view, between.image(view), draw(surface, v_pos, camera, supersample=3) / 255.0, coverage(v_pos, faces, camera))
+        out[name] = {key: float(np.mean(scores[key])) for key in ("psnr_db", "psnr_head_db", "gradient_energy_ratio")}
+    return out
+
+
 def row(field: dict[str, Any], mesh: dict[str, Any] | None) -> dict[str, float]:
     """What is compared."""
     out = {"field_psnr_db": field["held_out"]["figure_psnr_db"], "field_sharpness": field["held_out"]["gradient_energy_ratio"], "field_s": field["wall_s"]}
@@ -113,6 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--faults", nargs="*", default=list(FAULTS), choices=list(FAULTS))
     parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--no-mesh", action="store_true", help="the field alone")
+    parser.add_argument("--mesh", type=Path, help="folder of a finished mesh of the character; only its texture is made")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
@@ -121,6 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for fault in o.faults:
         folder = o.work / truth.name / fault
         write_views(folder, truth, fault)
+        if o.mesh:
+            rows[fault] = paintings_of(folder, MeshAsset.open(o.mesh))
+            print(json.dumps({fault: rows[fault]}), flush=True)
+            continue
         for recipe in o.recipes:
             field = field_of(folder, recipe, o.threads)
             mesh = None if o.no_mesh else mesh_of(folder, recipe, truth, o.threads)

@@ -12,8 +12,8 @@ from stages.field.register import difference
 from stages.field.render import render
 from stages.field.scene import Scene
 
-SHARES = (0.1, 0.2, 0.3, 0.45)  # of the steps after which views are measured
-SIDE_PX = 256  # the longest side at which that is done
+SHARES = (0.1, 0.25, 0.45)  # of the steps after which views are measured
+SIDE_PX = 192  # the longest side at which that is done
 
 
 def rounds_of(steps: int) -> tuple[int, ...]:

@@ -16,8 +16,8 @@ from stages.rendering.zbuffer import interpolate, rasterize
 DEPTH_SLACK = 0.004  # share of the distance by which a visible point may lie behind the depth buffer
 LEAST_FACING = 0.15  # cosine below which a view says nothing
 SOFT_SHARE = 0.008  # of a picture's height, over which details are smoothed away before views are compared
-TOLERANCE = 0.12  # distance of colours at which a view counts for a quarter of what it would
-GENTLE, VOTES = 2.0, 3  # exponent of the facing angle while views vote, and how often they do
+GENTLE = 2.0  # exponent of the facing angle while views vote
+TOLERANCES = (0.0, 0.5, 0.3, 0.2, 0.12)  # distances of colours at which a view counts for a quarter of what it would, vote by vote; 0: all count
 RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
 
 
@@ -116,17 +116,18 @@ def project(
     if not outvote:
         return _laid(points, normals, given, exponent, np.radians(portrait_lead_deg), False, None)
     agreed = None
-    for _ in range(VOTES):
-        agreed, _ = _laid(points, normals, given, GENTLE, 0.0, True, agreed)
-    return _laid(points, normals, given, exponent, np.radians(portrait_lead_deg), False, agreed)
+    for tolerance in TOLERANCES:
+        agreed, _ = _laid(points, normals, given, GENTLE, 0.0, True, agreed, tolerance)
+    return _laid(points, normals, given, exponent, np.radians(portrait_lead_deg), False, agreed, TOLERANCES[-1])
 
 
 def _laid(
-    points: np.ndarray, normals: np.ndarray, given: Sequence[Layer], exponent: float, lead: float, softly: bool, agreed: np.ndarray | None
+    points: np.ndarray, normals: np.ndarray, given: Sequence[Layer], exponent: float, lead: float, softly: bool, agreed: np.ndarray | None,
+    tolerance: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (N, 3) and weights (N,) of one blending; ``softly``: of the pictures without their details."""
     colour, weight = np.zeros((len(points), 3)), np.zeros(len(points))
-    held, tolerance = (np.zeros((1, 3), np.float32), 0.0) if agreed is None else (agreed, TOLERANCE)
+    held = np.zeros((1, 3), np.float32) if agreed is None else agreed
     for layer in given:
         c = layer.camera
         _gather(points, normals, c.w2c, c.position, (c.fx, c.fy, c.cx, c.cy), layer.soft if softly else layer.rgb, layer.soft, layer.depth, layer.trusted,
