@@ -100,7 +100,20 @@ def score(training: Training, held_out: list[Rendering]) -> dict:
         "training_psnr_db": round(float(np.mean([row[2] for row in training.history[-10:]])), 3),
         "box_m": {"low": scene.box.low.tolist(), "size": (scene.box.extent * scene.box.size_m).tolist()},
         "metres_per_unit": scene.metres_per_unit,
+        "corrections": corrected(training),
         "hull_cells": int(scene.occupancy.hull.sum()), "occupied_cells": int(scene.occupancy.occupied.sum()), "seed": s.seed,
+    }
+
+
+def corrected(training: Training) -> dict[str, float]:
+    """Root mean squares of what was corrected in the training views; empty if nothing was."""
+    if not training.corrections.by_name:
+        return {}
+    a, size = training.corrections.arrays(), lambda x: float(np.sqrt((x**2).mean()))
+    focal_px = np.array([v.camera.fx for v in training.scene.training])
+    return {
+        "moved_px": round(size(a["look"][:, :2] * focal_px[:, None]), 3), "turned_deg": round(float(np.degrees(size(a["look"][:, 2]))), 4),
+        "enlarged": round(size(a["look"][:, 3]), 5), "gain": round(size(a["gain"] - 1), 4), "offset": round(size(a["offset"]), 4),
     }
 
 

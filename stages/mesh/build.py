@@ -12,12 +12,10 @@ from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
-from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset, TexturedMesh
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
-from stages.mesh.aligned import aligned, flows
 from stages.mesh.calm import fitting
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.labels import labelled
@@ -35,7 +33,6 @@ from stages.mesh.tetrahedra import band_grid
 from stages.mesh.texels import texels_of
 from stages.mesh.untangle import untangled
 from stages.mesh.unwrap import unwrap
-from stages.rendering.picture import Surface
 from stages.rendering.protocol import Rasterizer
 
 BAND_CELLS = 2.0
@@ -57,8 +54,6 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     if fixed is None:
         fixed, curves["implicit surface"] = fixed_topology(settings, inputs.field, observed, rasterizer, context)
         context.checkpoint.save("fixed.npz", lambda path: _write_arrays(path, fixed))
-    bent = [fixed[f"flow_{k}"] for k in range(len(observed)) if f"flow_{k}" in fixed]
-    observed = aligned(observed, bent) if bent else observed
     surface = refine.TexturedSurface.start(
         fixed["v_pos"], fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"], fixed["kd"], settings.smoothness, fixed.get("light"),
     )
@@ -109,11 +104,6 @@ def painted_charts(
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
     colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
     arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx}
-    if settings.align_details:
-        first = Surface(normals, faces.astype(np.int64), v_tex, t_tex_idx.astype(np.int64), to_u8(texels.picture(colour)))
-        found = flows(first, v_pos, observed)
-        colour, normals = painted(texels, v_pos, faces, aligned(observed, found), settings.view_sharpness, settings.portrait_lead_deg)
-        arrays |= {f"flow_{k}": group for k, group in enumerate(found)}
     if settings.lighting == "environment":
         colour, arrays["light"] = separated(colour, normals)
     arrays["kd"] = texels.picture(colour)

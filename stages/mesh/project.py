@@ -94,7 +94,7 @@ def layers(v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed]) -
     for o in observed:
         for k, camera in enumerate(o.cameras):
             depth, alpha = depth_map(v_pos, faces, camera), o.alpha[k, ..., 0].numpy()
-            rgb = np.ascontiguousarray(extended(o.rgb[k].numpy(), alpha), np.float32)
+            rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
             blur = SOFT_SHARE * camera.height
             out.append(Layer(camera, rgb, ndimage.gaussian_filter(rgb, (blur, blur, 0)), depth, trust(depth, alpha), k == o.portrait))
     return out
@@ -135,7 +135,7 @@ def _laid(
     return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
 
 
-def extended(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def _extended(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colours of the nearest solid pixel where alpha is not full, so that no background bleeds in."""
     index = ndimage.distance_transform_edt(alpha < 0.99, return_distances=False, return_indices=True)
     return rgb[index[0], index[1]] if (alpha >= 0.99).any() else rgb

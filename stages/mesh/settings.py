@@ -48,9 +48,6 @@ class MeshSettings(BaseModel):
         None, description="fitted: the second pass's mean of all pictures; projected: pictures laid onto the finished surface once more, the best one at each "
         "place, which keeps painted details sharp; none: projected where views disagree.",
     )
-    align_details: bool = Field(
-        True, description="Bend the pictures by a few pixels until their details meet on the surface, before they are blended into the texture."
-    )
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
     lighting: Literal["unlit", "environment"] = Field(
         "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."

@@ -1,4 +1,4 @@
-"""Pictures that disagree: corrected cameras and colours, details aligned, odd ones outvoted, the texture of whoever saw it best."""
+"""Pictures that disagree: corrected cameras and colours, odd ones outvoted, the texture of whoever saw it best."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from scipy import ndimage
 
 from stages.artifacts.corrections import Correction, Corrections
 from stages.artifacts.field import METRICS, FieldGrid
 from stages.mesh.calm import MEAN_FROM_DB, fitting
-from stages.mesh.flow import flow, pulled
 from stages.mesh.observed import corrected
 from stages.mesh.paint import painted
 from stages.mesh.settings import MeshSettings
@@ -22,32 +20,6 @@ from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.mesh.warm import SETTINGS, make
 from tests.mesh.test_textures import stripes, views_of
-
-
-def picture(size: int = 96) -> np.ndarray:
-    """A smooth pattern with details."""
-    return 0.5 + 0.2 * ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(size, size, 3)), (2, 2, 0)).astype(np.float32) / 0.14
-
-
-def test_flow_finds_how_a_picture_was_bent() -> None:
-    y, x = np.mgrid[:96, :96]
-    bend = np.stack([1.6 * np.sin(y / 20.0), 1.2 * np.cos(x / 24.0)], -1).astype(np.float32)
-    seen = pulled(picture(), bend)  # shows at p what the pattern shows at p + bend
-    inside = np.zeros((96, 96), bool)
-    inside[8:-8, 8:-8] = True
-    found = flow(picture(), seen, inside)
-    there = inside & ndimage.binary_erosion(inside, iterations=8)
-    back = pulled(bend, found) + found  # one way and back again
-    assert np.abs(back[there]).mean() < 0.25 and np.abs(bend[there]).mean() > 1.0
-    before, after = (np.abs(p - picture())[there].mean() for p in (seen, pulled(seen, found)))
-    assert after < 0.35 * before
-
-
-def test_what_is_alike_or_blank_does_not_flow() -> None:
-    everywhere = np.ones((96, 96), bool)
-    np.testing.assert_allclose(flow(picture(), picture(), everywhere), 0, atol=1e-4)
-    noise = 0.01 * np.random.default_rng(1).normal(size=(96, 96, 3)).astype(np.float32)
-    assert np.abs(flow(np.full((96, 96, 3), 0.5, np.float32), 0.5 + noise, everywhere)).max() < 0.2
 
 
 def ball() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
