@@ -44,9 +44,10 @@ BODY, HEAD, SPACING = 24, 8, 4  # views on the rings; every so many-th place bet
 OFF = {"align_views": False, "balance_colours": False}
 PAINTINGS = {"projected": False, "outvoted": True}
 QUICK = {"steps": 400, "samples_per_batch": 8192, "video": False}  # of the field: a twentieth of a run's work
+PLAIN = {"final_colours": "fitted", "outvote": False}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "off": (OFF, {}), "views": (OFF | {"align_views": True}, {}), "colours": (OFF | {"balance_colours": True}, {}),
-    "both": ({}, {}),
+    "off": (OFF, PLAIN), "views": (OFF | {"align_views": True}, PLAIN), "colours": (OFF | {"balance_colours": True}, PLAIN), "both": ({}, PLAIN),
+    "all on": ({}, {}), "off, squared loss": (OFF | {"loss": "l2"}, PLAIN),
 }  # fmt: skip
 
 

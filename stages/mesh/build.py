@@ -102,7 +102,7 @@ def painted_charts(
     v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size, near[faces].all(1), settings.head_detail)
     context.progress.advance()
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
-    colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
+    colour, normals = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg, settings.outvote)
     arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx}
     if settings.lighting == "environment":
         colour, arrays["light"] = separated(colour, normals)
@@ -122,7 +122,7 @@ def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], sett
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size, border_px=1)
     colour = surface.kd().detach().numpy()[texels.place[:, 0], texels.place[:, 1]]
     if settings.final_colours == "projected" and surface.light is None:
-        colour, _ = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
+        colour, _ = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg, settings.outvote)
     ks = np.array([settings.occlusion, settings.roughness, settings.metallic], np.float32)
     return TexturedMesh(
         v_pos, v_nrm.astype(np.float32), tangents(v_pos, v_nrm, faces, v_tex, t_tex_idx).astype(np.float32), v_tex,

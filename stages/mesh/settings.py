@@ -48,6 +48,9 @@ class MeshSettings(BaseModel):
         None, description="fitted: the second pass's mean of all pictures; projected: pictures laid onto the finished surface once more, the best one at each "
         "place, which keeps painted details sharp; none: projected where views disagree.",
     )
+    outvote: bool = Field(
+        True, description="Where pictures are laid onto the surface, let one count little whose colours most others contradict, as where it has painted over."
+    )
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
     lighting: Literal["unlit", "environment"] = Field(
         "unlit", description="unlit: views are evenly lit; environment: spherical-harmonics light is fitted and divided out."

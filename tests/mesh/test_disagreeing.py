@@ -32,7 +32,7 @@ def test_a_repainted_patch_is_outvoted_and_nothing_else_changes() -> None:
     """The view that looks straight at a patch has it in another colour; its neighbours know better."""
     v, f, v_tex, t = ball()
     texels = texels_of(v_tex, t, 256)
-    views = views_of(v, f, stripes)
+    views = views_of(v, f, stripes, 24)
     clean, _ = painted(texels, v, f, [views], 24.0)
     views.rgb[0, 42:54, 42:54] = torch.tensor([1.0, 0.0, 0.0])
     errors = {}
