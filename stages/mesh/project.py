@@ -15,7 +15,7 @@ from stages.rendering.zbuffer import interpolate, rasterize
 
 DEPTH_SLACK = 0.004  # share of the distance by which a visible point may lie behind the depth buffer
 LEAST_FACING = 0.15  # cosine below which a view says nothing
-SOFT_SHARE = 0.008  # of a picture's height, over which details are smoothed away before views are compared
+SOFT_SHARE = 0.015  # of a picture's height, over which details are smoothed away before views are compared
 GENTLE = 2.0  # exponent of the facing angle while views vote
 TOLERANCES = (0.0, 0.5, 0.3, 0.2, 0.12)  # distances of colours at which a view counts for a quarter of what it would, vote by vote; 0: all count
 RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
@@ -109,7 +109,7 @@ def project(
     A view counts by the facing angle to the power ``exponent``, by its pixels per square metre (so close-ups win where they look) and
     little near outlines, where pictures mix figure and background. The portrait counts as looking ``portrait_lead_deg`` straighter than it
     does: painted close-ups disagree by pixels, and a face is whole if one of them painted it. With ``outvote``, a view counts little
-    where its colours, details apart, are not those that most views show. Weight 0: no view sees the point.
+    where its colours, details apart, are not those that most views show; the portrait is believed all the same. Weight 0: no view sees the point.
     """
     given = layers(v_pos, faces, observed)
     points, normals = np.ascontiguousarray(points, np.float64), np.ascontiguousarray(normals, np.float64)
@@ -131,7 +131,8 @@ def _laid(
     for layer in given:
         c = layer.camera
         _gather(points, normals, c.w2c, c.position, (c.fx, c.fy, c.cx, c.cy), layer.soft if softly else layer.rgb, layer.soft, layer.depth, layer.trusted,
-                exponent, lead if layer.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, held, tolerance, colour, weight)
+                exponent, lead if layer.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, held,
+                0.0 if layer.portrait and not softly else tolerance, colour, weight)
     return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
 
 
