@@ -112,20 +112,28 @@ def test_a_smaller_picture_is_the_mean_of_its_pixels() -> None:
     assert shrunk(rgba, 8, 8) is rgba
 
 
+LOW = np.array([0.0, 0.022, 0.0, 0.0])  # 1.7 px down
+
+
 def faulty_views() -> list[View]:
-    """Eight views of the ball, one of them wrong."""
+    """Eight views of the ball; one of them is moved, another one has drifted in colour."""
     views = ball_views()
-    return [View(v.camera, wrong_view(v.camera)) if i == 3 else v for i, v in enumerate(views)]
+    moved, drifted = views[3], views[6]
+    rgba = np.concatenate([drifted.rgba[..., :3] * GAIN + OFFSET, drifted.rgba[..., 3:]], -1).clip(0, 1).astype(np.float32)
+    views[3], views[6] = View(moved.camera, seen(Correction(LOW).camera(moved.camera))), View(drifted.camera, rgba)
+    return views
 
 
-def test_training_finds_the_wrong_view_and_goes_on_after_a_stop_in_the_same_numbers(tmp_path: Path) -> None:
+def test_training_finds_the_wrong_views_and_goes_on_after_a_stop_in_the_same_numbers(tmp_path: Path) -> None:
+    """An eighth of a fault is common to all views and cannot be told."""
     whole = finish(begin(scene_of(faulty_views(), [], SMALL)))
-    camera = ball_cameras()[3]
-    found = whole.corrections.of(camera.name)
-    others = [c.look for n, c in whole.corrections.by_name.items() if n != camera.name]
-    assert np.abs(found.look[:2] - LOOK[:2] * 7 / 8).max() * camera.fx < 0.35  # pixels; an eighth is common to all
-    assert np.abs(np.array(others)[:, :2]).max() * camera.fx < 0.35
-    np.testing.assert_allclose(found.picture(np.full((1, 1, 3), 0.5)), (0.5 - OFFSET * 7 / 8) / GAIN ** (7 / 8) + np.zeros((1, 1, 3)), atol=0.05)
+    cameras, names = ball_cameras(), [c.name for c in ball_cameras()]
+    looks = np.array([whole.corrections.of(n).look for n in names])
+    assert np.abs(looks[3, :2] - 7 / 8 * LOW[:2]).max() * cameras[3].fx < 0.4  # pixels
+    assert np.abs(np.delete(looks, 3, 0)[:, :2] + LOW[:2] / 8).max() * cameras[3].fx < 0.4
+    grey = np.full((1, 1, 3), 0.5)
+    before, after = (np.abs(c.picture(grey * GAIN + OFFSET) - grey).mean() for c in (Correction(), whole.corrections.of(names[6])))
+    assert after < 0.5 * before
     first = begin(scene_of(faulty_views(), [], SMALL))
     for _ in range(rounds_of(SMALL.steps)[1] + 5):
         first.advance()

@@ -41,7 +41,7 @@ def test_a_repainted_patch_is_outvoted_and_nothing_else_changes() -> None:
         p = texels.carry(v, f)
         patch = (p[:, 1] < 0) & (np.abs(p[:, [0, 2]]) < 0.04).all(1)
         errors[outvote] = np.abs(colour - clean)[patch].mean(), np.abs(colour - clean)[(p[:, 1] > 0.1) & (np.abs(p[:, 2]) < 0.3)].mean()
-    assert errors[False][0] > 0.3 and errors[True][0] < 0.1 * errors[False][0]
+    assert errors[False][0] > 0.3 and errors[True][0] < 0.2 * errors[False][0]
     assert errors[True][1] < 0.02
 
 
