@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from stages.artifacts.cameras import Camera
 from stages.artifacts.corrections import Correction, Corrections
@@ -13,7 +12,6 @@ from stages.field.agreement import rounds_of, shrunk
 from stages.field.pixels import View
 from stages.field.register import difference
 from stages.field.scene import scene_of
-from stages.field.settings import FieldSettings
 from stages.field.warm import ball_view
 from tests.field.scenes import SMALL, ball_cameras, ball_views
 from tests.field.test_training import begin, finish, same
@@ -124,26 +122,25 @@ def faulty_views() -> list[View]:
     return views
 
 
-def test_training_finds_the_wrong_views_and_goes_on_after_a_stop_in_the_same_numbers(tmp_path: Path) -> None:
-    """An eighth of a fault is common to all views and cannot be told."""
-    whole = finish(begin(scene_of(faulty_views(), [], SMALL)))
-    cameras, names = ball_cameras(), [c.name for c in ball_cameras()]
-    looks = np.array([whole.corrections.of(n).look for n in names])
-    assert np.abs(looks[3, :2] - 7 / 8 * LOW[:2]).max() * cameras[3].fx < 0.4  # pixels
-    assert np.abs(np.delete(looks, 3, 0)[:, :2] + LOW[:2] / 8).max() * cameras[3].fx < 0.4
-    grey = np.full((1, 1, 3), 0.5)
-    before, after = (np.abs(c.picture(grey * GAIN + OFFSET) - grey).mean() for c in (Correction(), whole.corrections.of(names[6])))
-    assert after < 0.5 * before
-    first = begin(scene_of(faulty_views(), [], SMALL))
-    for _ in range(rounds_of(SMALL.steps)[1] + 5):
+CORRECTING = SMALL.model_copy(update={"align_views": True, "balance_colours": True})
+
+
+def test_training_finds_the_wrong_view_and_goes_on_after_a_stop_in_the_same_numbers(tmp_path: Path) -> None:
+    """An eighth of a fault is common to all views and cannot be told; nor can, on a ball, a turn round its axis: so down only."""
+    whole = finish(begin(scene_of(faulty_views(), [], CORRECTING), CORRECTING))
+    cameras = ball_cameras()
+    down_px = np.array([whole.corrections.of(c.name).look[1] for c in cameras]) * cameras[0].fx
+    expected = np.where(np.arange(8) == 3, 7 / 8, -1 / 8) * LOW[1] * cameras[0].fx
+    np.testing.assert_allclose(down_px, expected, atol=0.15)
+    first = begin(scene_of(faulty_views(), [], CORRECTING), CORRECTING)
+    for _ in range(rounds_of(CORRECTING.steps)[1] + 5):
         first.advance()
     first.save(tmp_path / "state")
-    second = begin(scene_of(faulty_views(), [], SMALL))
+    second = begin(scene_of(faulty_views(), [], CORRECTING), CORRECTING)
     second.restore(tmp_path / "state")
     assert same(finish(second), whole)
 
 
-@pytest.mark.parametrize("switched", [{"align_views": False, "balance_colours": False}])
-def test_switched_off_nothing_is_corrected(switched: dict[str, bool]) -> None:
-    settings = FieldSettings(**SMALL.model_dump() | switched | {"steps": 40})
+def test_switched_off_nothing_is_corrected() -> None:
+    settings = SMALL.model_copy(update={"steps": 40})
     assert not finish(begin(scene_of(faulty_views(), [], settings), settings)).corrections.by_name
