@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from pipeline.errors import ArtifactError
+from stages.artifacts.corrections import Corrections
 
 GRID = "grid.safetensors"
 METRICS = "metrics.json"
@@ -99,6 +100,11 @@ class FieldGrid:
         """(2, 3) world positions of the first and the last sample, metres."""
         corners = np.array([[0, 0, 0], np.array(self.resolution) - 1], np.float64)
         return corners @ self.grid2world[:3, :3].T + self.grid2world[:3, 3]
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """What was wrong with the views that it was learnt from."""
+        return Corrections.read(self.folder)
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:

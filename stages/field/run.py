@@ -43,6 +43,7 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
     (context.out / METRICS).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     baked = bake(training.field, scene, settings.grid_resolution, settings.fill)
     grid = FieldGrid.write(context.out, baked.density, baked.rgb, baked.grid2world, scene.metres_per_unit)
+    training.corrections.write(context.out)
     _write_network(training, context.out / "network.safetensors")
     write_previews(training, shown, context.out / "preview")
     if settings.video:
@@ -107,7 +108,20 @@ def score(training: Training, held_out: list[Rendering]) -> dict:
         "training_psnr_db": round(float(np.mean([row[2] for row in training.history[-10:]])), 3),
         "box_m": {"low": scene.box.low.tolist(), "size": (scene.box.extent * scene.box.size_m).tolist()},
         "metres_per_unit": scene.metres_per_unit,
+        "corrections": corrected(training),
         "hull_cells": int(scene.occupancy.hull.sum()), "occupied_cells": int(scene.occupancy.occupied.sum()), "seed": s.seed,
+    }
+
+
+def corrected(training: Training) -> dict[str, float]:
+    """Root mean squares of what was corrected in the training views; empty if nothing was."""
+    if not training.corrections.by_name:
+        return {}
+    a, size = training.corrections.arrays(), lambda x: float(np.sqrt((x**2).mean()))
+    focal_px = np.array([v.camera.fx for v in training.scene.training])
+    return {
+        "moved_px": round(size(a["look"][:, :2] * focal_px[:, None]), 3), "turned_deg": round(float(np.degrees(size(a["look"][:, 2]))), 4),
+        "enlarged": round(size(a["look"][:, 3]), 5), "gain": round(size(a["gain"] - 1), 4), "offset": round(size(a["offset"]), 4),
     }
 
 

@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=6,
+    version=7,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

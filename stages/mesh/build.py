@@ -24,7 +24,7 @@ from stages.mesh.labels import labelled
 from stages.mesh.level import best_level
 from stages.mesh.light import EVIDENCE, DistantLight, light_on, without_light
 from stages.mesh.normals import baked_normal_map, flat_normal_map, tangents
-from stages.mesh.observed import Observed, close_ups, observe
+from stages.mesh.observed import Observed, close_ups, corrected, observe
 from stages.mesh.paint import filled, painted
 from stages.mesh.pits import without_pits
 from stages.mesh.reach import in_metres
@@ -50,7 +50,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     settings = fitting(settings, inputs.field)
     context.log.info("surface: smoothness %.2g, rate %.2g", settings.sdf_smoothness, settings.sdf_rate)
     rasterizer: Rasterizer = context.backends["rasterizer"].create()
-    observed = in_metres(observe(inputs.masks), inputs.field)
+    observed = in_metres(corrected(observe(inputs.masks), inputs.field.corrections), inputs.field)
     curves: dict[str, dict[str, list[float]]] = {}
     fixed = context.checkpoint.load("fixed.npz", _read_arrays)
     if fixed is None:
@@ -61,7 +61,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     )
     context.checkpoint.load("surface.npz", surface.load)
     curves["surface and texture"] = refine.fit(surface, observed, rasterizer, settings, context)
-    mesh = finished(surface, fixed, settings)
+    mesh = finished(surface, fixed, settings, observed)
     parts = labelled(mesh.v_pos, mesh.t_pos_idx, face_colours(mesh), observed, inputs.masks)
     baked, light = mesh, None
     if settings.lighting != "unlit":
@@ -109,7 +109,7 @@ def painted_charts(
     v_tex, t_tex_idx = unwrap(v_pos, faces, settings.texture_size, near[faces].all(1), settings.head_detail)
     context.progress.advance()
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size)
-    colour, seen = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg)
+    colour, seen = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg, settings.outvote)
     arrays = {"v_pos": v_pos, "t_pos_idx": faces, "v_tex": v_tex, "t_tex_idx": t_tex_idx, "kd": texels.picture(colour)}
     arrays["seen"] = texels.picture(seen[:, None].astype(np.float32))[..., 0] > 0.5
     context.progress.advance()
@@ -119,18 +119,19 @@ def painted_charts(
     return arrays
 
 
-def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings) -> TexturedMesh:
+def finished(surface: refine.TexturedSurface, fixed: dict[str, np.ndarray], settings: MeshSettings, observed: list[Observed]) -> TexturedMesh:
     """The artifact's arrays from the fitted surface."""
     v_pos = untangled(surface.v_pos().detach().numpy(), fixed["t_pos_idx"])
     faces, v_tex, t_tex_idx = fixed["t_pos_idx"], fixed["v_tex"], fixed["t_tex_idx"]
     v_nrm = vertex_normals(v_pos, faces)
     texels = texels_of(v_tex, t_tex_idx, settings.texture_size, border_px=1)
-    kd = surface.kd().detach().numpy()
-    kd = texels.picture(kd[texels.place[:, 0], texels.place[:, 1]])
+    colour = surface.kd().detach().numpy()[texels.place[:, 0], texels.place[:, 1]]
+    if settings.final_colours == "projected":
+        colour, _ = painted(texels, v_pos, faces, observed, settings.view_sharpness, settings.portrait_lead_deg, settings.outvote)
     ks = np.array([settings.occlusion, settings.roughness, settings.metallic], np.float32)
     return TexturedMesh(
         v_pos, v_nrm.astype(np.float32), tangents(v_pos, v_nrm, faces, v_tex, t_tex_idx).astype(np.float32), v_tex,
-        faces, t_tex_idx, kd, np.broadcast_to(ks, (KS_SIZE, KS_SIZE, 3)).copy(), fixed["normal"],
+        faces, t_tex_idx, texels.picture(colour), np.broadcast_to(ks, (KS_SIZE, KS_SIZE, 3)).copy(), fixed["normal"],
     )
 
 

@@ -31,6 +31,7 @@ ANCHORS = (
     Calm(25.0, 3e-6, 0.06, 0.06, 128),
     Calm(30.0, 3e-6, 0.06, 0.0, 160),  # renders of one shape, large and from all sides: 30 to 34 dB
 )
+MEAN_FROM_DB = 27.0  # training PSNR from which the mean of all pictures is sharper than one of them
 LOGARITHMIC = ("sdf_smoothness",)
 
 
@@ -40,6 +41,8 @@ def fitting(settings: MeshSettings, field: FieldGrid) -> MeshSettings:
     A field that does not say it counts as learnt from painted views.
     """
     psnr = float(field.metrics.get("training_psnr_db", ANCHORS[0].psnr_db))
+    if settings.final_colours is None:
+        settings = settings.model_copy(update={"final_colours": "projected" if psnr < MEAN_FROM_DB else "fitted"})
     names = [f.name for f in fields(Calm) if f.name != "psnr_db" and getattr(settings, f.name) is None]
     return settings.model_copy(update={name: _between(name, psnr) for name in names})
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stages.artifacts.cameras import Camera
+from stages.artifacts.corrections import Corrections
 from stages.artifacts.views import ViewSet
 from stages.rendering.clip import view_clip_matrices
 
@@ -53,6 +54,17 @@ def observe(views: ViewSet) -> list[Observed]:
         alpha = torch.from_numpy(np.ascontiguousarray(images[..., 3:]))
         rgb = torch.from_numpy(np.ascontiguousarray(images[..., :3])) * (alpha > 0)
         out.append(Observed(cameras, rgb, alpha, view_clip_matrices(cameras), _portrait(views, names)))
+    return out
+
+
+def corrected(observed: Sequence[Observed], corrections: Corrections) -> list[Observed]:
+    """``observed`` with cameras and colours as ``corrections`` has them."""
+    out = []
+    for o in observed:
+        fixes = [corrections.of(c.name) for c in o.cameras]
+        cameras = [fix.camera(c) for fix, c in zip(fixes, o.cameras, strict=True)]
+        rgb = torch.from_numpy(np.stack([fix.picture(x) for fix, x in zip(fixes, o.rgb.numpy(), strict=True)])) * (o.alpha > 0)
+        out.append(replace(o, cameras=cameras, rgb=rgb, clip=view_clip_matrices(cameras)))
     return out
 
 

@@ -20,7 +20,7 @@ NEIGHBOURS = 8
 
 def painted(
     texels: Texels, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float,
-    portrait_lead_deg: float = 0.0,
+    portrait_lead_deg: float = 0.0, outvote: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """sRGB colours (N, 3) of the texels, and which of them (N,) a view sees.
 
@@ -28,7 +28,7 @@ def painted(
     """
     up, points, normals = np.array([0.0, 0.0, 1.0]), texels.carry(v_pos, faces), vertex_normals(v_pos, faces)
     facing = unit(texels.carry(calmed(normals, faces), faces).astype(np.float64), up)
-    colour, weight = project(points, facing, v_pos, faces, observed, exponent, portrait_lead_deg)
+    colour, weight = project(points, facing, v_pos, faces, observed, exponent, portrait_lead_deg, outvote)
     seen = weight > LEAST_WEIGHT * np.median(weight)
     return filled(colour, seen, points, unit(texels.carry(normals, faces).astype(np.float64), up)), seen
 

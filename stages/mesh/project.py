@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -14,6 +15,9 @@ from stages.rendering.zbuffer import interpolate, rasterize
 
 DEPTH_SLACK = 0.004  # share of the distance by which a visible point may lie behind the depth buffer
 LEAST_FACING = 0.15  # cosine below which a view says nothing
+SOFT_SHARE = 0.015  # of a picture's height, over which details are smoothed away before views are compared
+GENTLE = 2.0  # exponent of the facing angle while views vote
+TOLERANCES = (0.0, 0.5, 0.3, 0.2, 0.12)  # distances of colours at which a view counts for a quarter of what it would, vote by vote; 0: all count
 RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
 
 
@@ -33,8 +37,8 @@ def trust(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, exponent, lead, slack, least, colour, weight):
-    """Add one view to ``colour`` (N, 3) and ``weight`` (N,)."""
+def _gather(points, normals, w2c, centre, intrinsics, rgb, soft, depth, trusted, exponent, lead, slack, least, agreed, tolerance, colour, weight):
+    """Add one view to ``colour`` (N, 3) and ``weight`` (N,), less of it where ``soft`` is farther than ``tolerance`` from ``agreed`` (N, 3)."""
     height, width = depth.shape
     fx, fy, cx, cy = intrinsics
     for i in numba.prange(points.shape[0]):
@@ -60,6 +64,11 @@ def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, expon
             continue
         t = wa * trusted[y0, x0] + wb * trusted[y0, x0 + 1] + wc * trusted[y0 + 1, x0] + wd * trusted[y0 + 1, x0 + 1]
         share = (t * t + 1e-4) * facing**exponent * (fx / z) ** 2
+        if tolerance > 0:
+            away = 0.0
+            for c in range(3):
+                away += (wa * soft[y0, x0, c] + wb * soft[y0, x0 + 1, c] + wc * soft[y0 + 1, x0, c] + wd * soft[y0 + 1, x0 + 1, c] - agreed[i, c]) ** 2
+            share /= (1 + away / tolerance**2) ** 2
         for c in range(3):
             colour[i, c] += share * (
                 wa * rgb[y0, x0, c] + wb * rgb[y0, x0 + 1, c] + wc * rgb[y0 + 1, x0, c] + wd * rgb[y0 + 1, x0 + 1, c]
@@ -67,25 +76,63 @@ def _gather(points, normals, w2c, centre, intrinsics, rgb, depth, trusted, expon
         weight[i] += share
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One view, ready to be laid on: ``rgb`` and ``soft``, the same without its details, (H, W, 3); ``depth`` and ``trusted`` (H, W)."""
+
+    camera: Camera
+    rgb: np.ndarray
+    soft: np.ndarray
+    depth: np.ndarray
+    trusted: np.ndarray
+    portrait: bool
+
+
+def layers(v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed]) -> list[Layer]:
+    """All views, as the surface hides itself from them."""
+    out = []
+    for o in observed:
+        for k, camera in enumerate(o.cameras):
+            depth, alpha = depth_map(v_pos, faces, camera), o.alpha[k, ..., 0].numpy()
+            rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
+            blur = SOFT_SHARE * camera.height
+            out.append(Layer(camera, rgb, ndimage.gaussian_filter(rgb, (blur, blur, 0)), depth, trust(depth, alpha), k == o.portrait))
+    return out
+
+
 def project(
     points: np.ndarray, normals: np.ndarray, v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed], exponent: float,
-    portrait_lead_deg: float = 0.0,
+    portrait_lead_deg: float = 0.0, outvote: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colour (N, 3) sRGB and weight (N,) of surface ``points`` (N, 3) with unit ``normals``, from all views that see them.
 
     A view counts by the facing angle to the power ``exponent``, by its pixels per square metre (so close-ups win where they look) and
     little near outlines, where pictures mix figure and background. The portrait counts as looking ``portrait_lead_deg`` straighter than it
-    does: painted close-ups disagree by pixels, and a face is whole if one of them painted it. Weight 0: no view sees the point.
+    does: painted close-ups disagree by pixels, and a face is whole if one of them painted it. With ``outvote``, a view counts little
+    where its colours, details apart, are not those that most views show; the portrait is believed all the same. Weight 0: no view sees the point.
     """
-    colour, weight = np.zeros((len(points), 3)), np.zeros(len(points))
+    given = layers(v_pos, faces, observed)
     points, normals = np.ascontiguousarray(points, np.float64), np.ascontiguousarray(normals, np.float64)
-    for o in observed:
-        for k, camera in enumerate(o.cameras):
-            depth = depth_map(v_pos, faces, camera)
-            alpha = o.alpha[k, ..., 0].numpy()
-            rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
-            _gather(points, normals, camera.w2c, camera.position, (camera.fx, camera.fy, camera.cx, camera.cy), rgb, depth,
-                    trust(depth, alpha), exponent, np.radians(portrait_lead_deg) if k == o.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, colour, weight)
+    if not outvote:
+        return _laid(points, normals, given, exponent, np.radians(portrait_lead_deg), False, None)
+    agreed = None
+    for tolerance in TOLERANCES:
+        agreed, _ = _laid(points, normals, given, GENTLE, 0.0, True, agreed, tolerance)
+    return _laid(points, normals, given, exponent, np.radians(portrait_lead_deg), False, agreed, TOLERANCES[-1])
+
+
+def _laid(
+    points: np.ndarray, normals: np.ndarray, given: Sequence[Layer], exponent: float, lead: float, softly: bool, agreed: np.ndarray | None,
+    tolerance: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (N, 3) and weights (N,) of one blending; ``softly``: of the pictures without their details."""
+    colour, weight = np.zeros((len(points), 3)), np.zeros(len(points))
+    held = np.zeros((1, 3), np.float32) if agreed is None else agreed
+    for layer in given:
+        c = layer.camera
+        _gather(points, normals, c.w2c, c.position, (c.fx, c.fy, c.cx, c.cy), layer.soft if softly else layer.rgb, layer.soft, layer.depth, layer.trusted,
+                exponent, lead if layer.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, held,
+                0.0 if layer.portrait and not softly else tolerance, colour, weight)
     return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
 
 

@@ -44,6 +44,13 @@ class MeshSettings(BaseModel):
     portrait_lead_deg: float = Field(
         20.0, ge=0, le=90, description="Degrees by which the head ring's front counts as looking straighter than it does: one picture paints the face."
     )
+    final_colours: Literal["fitted", "projected"] | None = Field(
+        None, description="fitted: the second pass's mean of all pictures; projected: pictures laid onto the finished surface once more, the best one at each "
+        "place, which keeps painted details sharp; none: projected where views disagree.",
+    )
+    outvote: bool = Field(
+        True, description="Where pictures are laid onto the surface, let one count little whose colours most others contradict, as where it has painted over."
+    )
     normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
     lighting: Literal["unlit", "environment", "auto"] = Field(
         "unlit",

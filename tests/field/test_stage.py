@@ -24,7 +24,7 @@ from stages.field.settings import FieldSettings
 from tests.field.scenes import SMALL, ball_views, write_ball
 
 QUICK = SMALL.model_copy(update={"steps": 60})
-PAYLOAD = ("grid.safetensors", "network.safetensors", "metrics.json", "novel_views.mp4")
+PAYLOAD = ("grid.safetensors", "network.safetensors", "corrections.safetensors", "metrics.json", "novel_views.mp4")
 
 
 class Told:
