@@ -43,6 +43,8 @@ from stages.rendering.picture import Surface, draw
 BODY, HEAD, SPACING = 24, 8, 4  # views on the rings; every so many-th place between two of them is scored
 OFF = {"align_views": False, "balance_colours": False}
 BOTH = {"align_views": True, "balance_colours": True}
+PAINTINGS = {"projected": False, "outvoted": True}
+QUICK = {"steps": 400, "samples_per_batch": 8192, "video": False}  # of the field: a twentieth of a run's work
 PLAIN = {"final_colours": "fitted", "outvote": False}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "off": (OFF, PLAIN), "views": (OFF | {"align_views": True}, PLAIN), "colours": (OFF | {"balance_colours": True}, PLAIN), "both": (BOTH, PLAIN),

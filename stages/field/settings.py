@@ -36,11 +36,11 @@ class FieldSettings(BaseModel):
         "charbonnier", description="Colour loss: charbonnier forgives views that disagree, l2 does not."
     )
     align_views: bool = Field(
-        False, description="Correct cameras, while learning, for views that are moved, turned or enlarged by a few pixels against what all agree on. For "
-        "photographs and renders; painted views, which are not so simply wrong, come out worse."
+        False, description="Correct cameras, while learning, for views that are moved, turned or enlarged by a few pixels. Where cameras are right, and for "
+        "painted views, the field comes out worse."
     )
     balance_colours: bool = Field(
-        False, description="Correct, while learning, for views whose colours have drifted from what all agree on: a gain and an offset a channel."
+        False, description="Correct, while learning, for views whose colours have drifted: a gain and an offset a channel. Use it where they have."
     )
     mask_weight: float = Field(0.1, ge=0, description="Weight of the squared difference between opacity and the mask.")
     distortion_weight: float = Field(
