@@ -15,7 +15,6 @@ Figure PSNR as in ``stages.artifacts.scores``. Pictures, fields and meshes are k
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ import numpy as np
 from scripts.bench.lights import DAY, EVENING
 from scripts.bench.machine import described, report
 from scripts.bench.mesh import build
-from scripts.bench.reconstruction import made, surfaces
+from scripts.bench.reconstruction import arguments, made, surfaces
 from scripts.bench.truths import Truth, of_file, write_truth
 from stages.artifacts.cameras import Camera
 from stages.artifacts.field import FieldGrid
@@ -136,14 +135,7 @@ def summary(machine: dict[str, Any], threads: int, rows: dict[str, dict[str, Any
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", type=Path, nargs="*", help="OBJ or GLB")
-    parser.add_argument("--characters", type=int, nargs="*", default=[], help="indices of held-out combinations of the generator")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--png", type=Path)
-    o = parser.parse_args()
+    o = arguments(__doc__)
     machine, rows, tiles = described(), {}, []
     warm_field()
     warm_mesh()

@@ -110,16 +110,21 @@ def surfaces(files: Sequence[Path], characters: Sequence[int]) -> list[Truth]:
     return [*map(of_file, files), *map(of_generator, characters)]
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description: str | None) -> argparse.Namespace:
+    """What the benchmarks on known surfaces are told: which ones, where to work, where answers go."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="*", help="OBJ or GLB")
     parser.add_argument("--characters", type=int, nargs="*", default=[], help="indices of held-out combinations of the generator")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path)
-    o = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Command line."""
+    o = arguments(__doc__)
     machine, field, mesh = described(), FieldSettings(), MeshSettings()
     warm_field()
     warm_mesh()

@@ -151,7 +151,7 @@ def told_apart(mesh: TexturedMesh, seen: np.ndarray, settings: MeshSettings, log
     if even:
         return mesh, None
     base = without_light(colours, light.falling(mesh.v_pos, mesh.t_pos_idx, points, normals))
-    return replace(mesh, kd=texels.picture(filled(base, shown, points, normals))), light
+    return replace(mesh, kd=texels.picture(filled(base, shown, texels, mesh.t_pos_idx))), light
 
 
 def face_colours(mesh: TexturedMesh) -> np.ndarray:

@@ -15,7 +15,7 @@ from stages.artifacts.views import ViewSet, write_view_set
 from stages.mesh.normals import baked_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.overlap import unfolded
-from stages.mesh.paint import calmed, painted
+from stages.mesh.paint import calmed, filled, painted
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
@@ -219,3 +219,30 @@ def test_the_portrait_is_the_head_rings_front(tmp_path) -> None:
         write_view_set(tmp_path, ((c, np.ones((16, 16, 4), np.float32)) for c in shown), [{"ring": c.name.split("_")[0]} for c in shown])
         (group,) = observe(ViewSet.open(tmp_path))
         assert group.portrait == expected
+
+
+def test_what_no_view_sees_takes_colours_of_its_own_surface() -> None:
+    """Two balls an inch apart: where they face one another nothing is seen, and the nearest seen point would be the other ball's."""
+    one = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
+    v = np.concatenate([one.vertices - (0.51, 0, 0), one.vertices + (0.51, 0, 0)]).astype(np.float32)
+    f = np.concatenate([one.faces, one.faces + len(one.vertices)]).astype(np.int32)
+    v_tex, t_tex_idx = unwrap(v, f, 256)
+    texels = texels_of(v_tex, t_tex_idx, 256)
+    place = texels.carry(v, f)
+    true = np.where(place[:, :1] < 0, [1.0, 0.0, 0.1], [0.0, 0.0, 1.0]).astype(np.float32)
+    seen = np.abs(place[:, 0]) > 0.3
+    got = filled(np.where(seen[:, None], true, 0.5), seen, texels, f)
+    assert 0.05 < (~seen).mean() < 0.5
+    np.testing.assert_allclose(got, true, atol=1e-3)
+
+
+def test_colours_between_seen_places_lie_between_theirs(ball) -> None:
+    v, f, v_tex, t_tex_idx = ball
+    texels = texels_of(v_tex, t_tex_idx, 256)
+    height = texels.carry(v, f)[:, 2]
+    true = np.repeat(np.where(height[:, None] > 0, 0.9, 0.2), 3, 1).astype(np.float32)
+    seen = np.abs(height) > 0.2
+    got = filled(true, seen, texels, f)
+    assert got.min() >= 0.2 - 1e-6 and got.max() <= 0.9 + 1e-6
+    middle = got[np.abs(height) < 0.02]
+    assert 0.45 < middle.mean() < 0.65 and middle.std() < 0.1
