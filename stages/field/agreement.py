@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from stages.artifacts.corrections import Corrections
-from stages.field.backends import RadianceField
 from stages.field.pixels import Pixels, View
+from stages.field.protocol import RadianceField
 from stages.field.register import difference
 from stages.field.render import render
 from stages.field.scene import Scene

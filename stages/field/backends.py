@@ -5,36 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
 
     from pipeline.stage import Backend, StageContext
     from stages.field.encoding import GridLayout
-    from stages.field.march import Samples
-    from stages.field.pixels import Batch
+    from stages.field.protocol import RadianceField
     from stages.field.scene import Scene
     from stages.field.settings import FieldSettings
     from stages.field.training import Training
-
-
-class RadianceField(Protocol):
-    """What training, rendering and baking ask of a field; see ``cpu_field.CpuField`` for shapes and units."""
-
-    def step(self, batch: Batch, samples: Samples, step_m: np.float32, rate: float) -> np.ndarray: ...
-
-    def render(self, unit: np.ndarray, samples: Samples, step_m: np.float32) -> np.ndarray: ...
-
-    def evaluate(self, unit: np.ndarray, samples: Samples) -> tuple[np.ndarray, np.ndarray]: ...
-
-    def density(self, points: np.ndarray) -> np.ndarray: ...
-
-    def state(self) -> dict[str, np.ndarray]: ...
-
-    def load(self, state: Mapping[str, np.ndarray]) -> None: ...
 
 
 class LearntHere:
@@ -42,11 +23,9 @@ class LearntHere:
 
     def learn(self, settings: FieldSettings, scene: Scene, context: StageContext) -> Training:
         """Every step that is left, with progress and checkpoints."""
-        from stages.field.run import begin, train
+        from stages.field.learn import learn
 
-        training = begin(settings, scene, context)
-        train(training, context)
-        return training
+        return learn(settings, scene, context)
 
 
 @dataclass(frozen=True)

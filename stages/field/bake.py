@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit, prange
 from scipy import ndimage
 
-from stages.field.backends import RadianceField
 from stages.field.encoding import FAST
+from stages.field.protocol import RadianceField
 from stages.field.render import CHUNK
 from stages.field.scene import Scene
 

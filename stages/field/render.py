@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.artifacts.cameras import Camera, orbit
-from stages.field.backends import RadianceField
 from stages.field.pixels import rays_through
+from stages.field.protocol import RadianceField
 from stages.field.scene import Scene
 
 CHUNK = 8192

@@ -16,15 +16,12 @@ from stages.artifacts.scores import figure_psnr, gradient_energy_ratio, on_white
 from stages.artifacts.video import write_mp4
 from stages.artifacts.views import ViewSet
 from stages.field.bake import bake
-from stages.field.encoding import GridLayout
+from stages.field.learn import lasting
 from stages.field.render import Rendering, novel_cameras, render
 from stages.field.scene import Scene, make_scene
 from stages.field.settings import FieldSettings
-from stages.field.training import FILE, Training
+from stages.field.training import Training
 
-SAVE_S = 5.0
-PIXELS_PER_STEP = 500
-STEPS = (2000, 4000)  # fewest and most, where the user leaves it open
 PAIRS_SHOWN = 6
 FPS = 16
 
@@ -51,44 +48,12 @@ def run(settings: FieldSettings, views: ViewSet, context: StageContext) -> Field
     return grid
 
 
-def lasting(settings: FieldSettings, scene: Scene) -> FieldSettings:
-    """``settings`` with the number of steps filled in where it was left open: many and large pictures take longer to learn."""
-    if settings.steps is not None:
-        return settings
-    return settings.model_copy(update={"steps": int(np.clip(len(scene.pixels) // PIXELS_PER_STEP, *STEPS))})
-
-
 def other_unit(scene: Scene) -> str:
     """What the user has to know where cameras are not in metres."""
     return (
         f"the figure's box is {scene.box.size_m / scene.metres_per_unit:.4g} units of the cameras long, which is no figure's size in metres: "
         f"one unit is taken for {scene.metres_per_unit:.4g} m, and the mesh is given back in units of the cameras"
     )
-
-
-def begin(settings: FieldSettings, scene: Scene, context: StageContext) -> Training:
-    """A fresh training, or the one that a killed run left."""
-    rng = np.random.default_rng(settings.seed)
-    layout = GridLayout.of(settings.levels, settings.features, settings.log2_hashmap_size, settings.base_resolution,
-                           settings.finest_resolution, scene.box.extent)
-    field = context.backends["radiance field"].create(layout, settings, rng, context.device)
-    training = Training(scene, field, settings, rng)
-    context.checkpoint.load(FILE, training.restore)
-    return training
-
-
-def train(training: Training, context: StageContext) -> None:
-    """Run the steps that are left, with progress and checkpoints."""
-    context.progress.start("field", training.settings.steps)
-    if training.done:
-        context.progress.advance(training.done)
-
-    def save(state: Training) -> None:
-        if context.checkpoint.due(SAVE_S):
-            context.checkpoint.save(FILE, state.save)
-
-    training.run(lambda quality: context.progress.advance(1, psnr=quality), save)
-    context.checkpoint.save(FILE, training.save)
 
 
 def score(training: Training, held_out: list[Rendering]) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.errors import StageError
 from stages.artifacts.corrections import Corrections
 from stages.field.agreement import agreed, corrected_pixels, rounds_of
-from stages.field.backends import RadianceField
+from stages.field.protocol import RadianceField
 from stages.field.scene import Scene
 from stages.field.settings import FieldSettings
 

@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from stages.artifacts.images import write_png
 from stages.artifacts.views import MaskedViews, write_view_set
 from stages.field import STAGE, FieldInputs
 from stages.field.backends import BACKENDS
+from stages.field.learn import lasting
 from stages.field.scene import split
 from stages.field.settings import FieldSettings
 from tests.field.scenes import SMALL, ball_views, write_ball
@@ -124,3 +126,10 @@ def test_split(tmp_path: Path) -> None:
 def test_settings_and_stage_import_nothing_heavy() -> None:
     code = "import sys, stages.field; sys.exit(bool({'torch', 'numba', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("pixels", "steps"), [(1_000, 2000), (1_500_000, 3000), (9_000_000, 4000)])
+def test_more_pixels_are_learnt_for_longer_unless_the_user_says_how_long(pixels: int, steps: int) -> None:
+    scene = SimpleNamespace(pixels=range(pixels))
+    assert lasting(FieldSettings(), scene).steps == steps
+    assert lasting(FieldSettings(steps=7), scene).steps == 7
