@@ -1,6 +1,6 @@
 """Gradients of a picture by our CPU rasterizer and by Mitsuba 3's projective integrator: time at equal error.
 
-    python -m scripts.bench.projective --mitsuba-python ../venv_mitsuba/bin/python --json docs/benchmarks/mitsuba.json
+    python -m scripts.bench.projective --mitsuba-python .env-mitsuba/bin/python --json docs/benchmarks/mitsuba.json
 
 One scene (``gradient_scene``), one loss, one camera; both renderers are given the vertices anew in every turn and return the gradient of all vertices.
 The error is the distance of the gradient of 24 smooth displacements from the true one, as a share of its length; of Mitsuba the mean over seeds. Mitsuba
@@ -9,7 +9,7 @@ ours is held against us. Turns are taken one after the other, ours before each o
 medians of the rest. Beside seconds stand those that the processor spent on either, which other work on the machine disturbs less, as long as there is one
 thread: several wait for one another by spinning. Besides the true gradient there is a second measure, the mean of Mitsuba's finest, its own limit.
 
-Mitsuba has an environment of its own (``python -m venv venv_mitsuba; venv_mitsuba/bin/pip install mitsuba``); its CPU variant needs LLVM (Debian:
+Mitsuba has an environment of its own (``python -m venv .env-mitsuba; .env-mitsuba/bin/pip install mitsuba``); its CPU variant needs LLVM (Debian:
 libllvm19; where it stands elsewhere, DRJIT_LIBLLVM_PATH names the file). Without ``--mitsuba-python`` only ours is measured.
 """
 

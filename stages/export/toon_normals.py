@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stages.artifacts.attachments import Attachment
+from stages.artifacts.links import neighbour_mean, vertex_links
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.rig import Skinning
 
@@ -20,11 +20,7 @@ def even_normals(v_pos: np.ndarray, t_pos_idx: np.ndarray, skinning: Skinning) -
     """(V, 3) unit normals of the surface, even as far as it hangs on the head."""
     plain = vertex_normals(v_pos, t_pos_idx)
     share = np.clip(2 * _on_head(skinning) - 1, 0, 1)[:, None]
-    i_j = t_pos_idx[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    link = sparse.coo_matrix((np.ones(len(i_j)), (i_j[:, 0], i_j[:, 1])), (len(v_pos),) * 2).tocsr()
-    link = ((link + link.T) > 0).astype(float)
-    mean = sparse.diags(1 / np.maximum(np.asarray(link.sum(1)).ravel(), 1)) @ link
-    even = plain
+    mean, even = neighbour_mean(vertex_links(t_pos_idx, len(v_pos))), plain
     for _ in range(ROUNDS):
         even = unit(plain * (1 - share) + (even + mean @ even) / 2 * share, _FRONT)
     return even

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from scipy import sparse
 
+from stages.artifacts.links import neighbour_mean, vertex_links
 from stages.artifacts.normals import vertex_normals
 from stages.mesh.losses import triangle_pairs
 from stages.mesh.repair import face_areas
@@ -45,10 +45,9 @@ def bending(v_pos: np.ndarray, faces: np.ndarray, pairs: np.ndarray) -> np.ndarr
     gap = np.linalg.norm(v_pos[i] - v_pos[j], axis=1)
     turn = np.linalg.norm(normals[i] - normals[j], axis=1)
     count = len(v_pos)
-    links = sparse.csr_matrix((np.ones(2 * len(i)), (np.concatenate([i, j]), np.concatenate([j, i]))), (count, count))
     total = lambda x: np.bincount(i, x, count) + np.bincount(j, x, count)  # noqa: E731
     out = total(turn) / np.maximum(total(gap), 1e-12)
-    mean = sparse.diags(1 / np.maximum(np.asarray(links.sum(1)).ravel(), 1)) @ links
+    mean = neighbour_mean(vertex_links(faces, count))
     for _ in range(SMOOTHINGS):
         out = 0.5 * out + 0.5 * (mean @ out)
     return np.maximum(out, 1e-6)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from stages.artifacts.factors import factored
+from stages.artifacts.links import graph_laplacian, neighbour_mean, vertex_links
 from stages.artifacts.normals import unit, vertex_normals
 from stages.mesh.observed import Observed
 from stages.mesh.project import project
@@ -16,7 +17,7 @@ from stages.mesh.texels import Texels
 
 NORMAL_ROUNDS = 12  # averagings of the normals that choose the views: painted views disagree, and the surface they give is crumpled
 LEAST_WEIGHT = 1e-3  # share of the median weight below which a texel counts as unseen
-ALONE = 1e-6  # weight of the mean colour against the neighbours', for pieces that nobody sees
+ALONE = 5e-7  # weight of the mean colour against the neighbours', for pieces that nobody sees
 
 
 def painted(
@@ -58,25 +59,16 @@ def filled(colour: np.ndarray, seen: np.ndarray, texels: Texels, faces: np.ndarr
 
 def _harmonic(values: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """``values`` (V, C) with each vertex that is not ``known`` (V,) the mean of its neighbours; what touches nothing known stays as it was."""
-    link = _links(faces, len(values))
-    laplacian = sparse.diags(np.asarray(link.sum(1)).ravel()) - link
+    laplacian = graph_laplacian(vertex_links(faces, len(values)))
     out, free = values.copy(), ~known
     system = laplacian[free][:, free] + ALONE * sparse.identity(int(free.sum()))
     out[free] = factored(system).solve(ALONE * values[free] - laplacian[free][:, known] @ values[known])
     return out
 
 
-def _links(faces: np.ndarray, count: int) -> sparse.csr_matrix:
-    """(V, V): how many triangles run along the edge between two vertices."""
-    i, j = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
-    link = sparse.coo_matrix((np.ones(len(i)), (i, j)), (count, count)).tocsr()
-    return link + link.T
-
-
 def calmed(normals: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Vertex ``normals`` (V, 3), averaged ``NORMAL_ROUNDS`` times with their neighbours along the edges; not of length 1."""
-    link = _links(faces, len(normals))
-    mean = sparse.diags(1 / np.maximum(np.asarray(link.sum(1)).ravel(), 1)) @ link
+    mean = neighbour_mean(vertex_links(faces, len(normals)))
     for _ in range(NORMAL_ROUNDS):
         normals = 0.5 * normals + 0.5 * (mean @ normals)
     return normals

@@ -7,13 +7,13 @@ so that it does not come through; elsewhere as the body does.
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 from scipy.spatial import cKDTree
 
 from stages.artifacts.attachments import Attachment
 from stages.artifacts.body import BodyModel
 from stages.artifacts.closest import Closest, closest_points
 from stages.artifacts.decimate import decimated
+from stages.artifacts.links import neighbour_mean, vertex_links
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import BENEATH
 from stages.artifacts.rig import Skinning, skin_sparse
@@ -67,10 +67,7 @@ def drawn_in(v_body: np.ndarray, faces: np.ndarray, v_around: np.ndarray, t_arou
 
     Each round draws in what is too near, evens out the displacements over the neighbours, and begins again; the last one does not even out.
     """
-    normals, i_j = vertex_normals(v_around, t_around), faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    link = sparse.coo_matrix((np.ones(len(i_j)), (i_j[:, 0], i_j[:, 1])), (len(v_body),) * 2).tocsr()
-    link = ((link + link.T) > 0).astype(float)
-    mean = sparse.diags(1 / np.maximum(np.asarray(link.sum(1)).ravel(), 1)) @ link
+    normals, mean = vertex_normals(v_around, t_around), neighbour_mean(vertex_links(faces, len(v_body)))
     moved = v_body
     for number in range(ROUNDS):
         near = closest_points(moved, v_around, t_around)

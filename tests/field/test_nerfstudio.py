@@ -36,8 +36,8 @@ def settings_for(python: Path, **changes: object) -> FieldSettings:
 def run(settings: FieldSettings, views: Path, folder: Path, told: Told | None = None) -> FieldGrid:
     (folder / "out").mkdir(parents=True, exist_ok=True)
     backend = choose(STAGE.capabilities(settings)[0]).backend
-    context = StageContext(folder / "out", folder / "work", logging.getLogger("field"), told or Told(), {"radiance field": backend},
-                           checkpoint=Eager(folder / "work"))
+    context = StageContext(folder / "out", folder / "scratch", logging.getLogger("field"), told or Told(), {"radiance field": backend},
+                           checkpoint=Eager(folder / "scratch"))
     return STAGE.run(settings, FieldInputs(MaskedViews.open(views)), context)
 
 
@@ -69,7 +69,7 @@ def test_its_ball_comes_back_in_our_frame(done: tuple) -> None:
 @posix
 def test_it_learns_from_nothing_that_is_held_out_and_takes_cameras_as_they_are(done: tuple) -> None:
     base, grid, _, _ = done
-    config = json.loads((base / "run/work/nerfstudio/out/field/nerfacto/run/config.yml").read_text())
+    config = json.loads((base / "run/scratch/nerfstudio/out/field/nerfacto/run/config.yml").read_text())
     held_out = {f"images/{name}.png" for name in grid.metrics["held_out_views"]}
     assert len(config["learnt"]) == grid.metrics["training_views"] and not set(config["learnt"]) & held_out
     asked = config["options"]
@@ -80,7 +80,7 @@ def test_it_learns_from_nothing_that_is_held_out_and_takes_cameras_as_they_are(d
 @posix
 def test_what_was_trained_before_a_kill_is_not_trained_again(done: tuple) -> None:
     base, grid, _, settings = done
-    log = base / "run/work/nerfstudio/out/ns-train.txt"
+    log = base / "run/scratch/nerfstudio/out/ns-train.txt"
     before = log.stat().st_mtime_ns
     again = run(settings, base / "views", base / "run")
     assert log.stat().st_mtime_ns == before

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from stages.artifacts.links import graph_laplacian, vertex_links
 from stages.artifacts.normals import vertex_normals
 from stages.rig.face.cut import Cut, line_z
 from stages.rig.face.fields import Fields, Lips
@@ -41,10 +41,7 @@ def skin_piece(cut: Cut, v_pos: np.ndarray, v_nrm: np.ndarray, fields: Fields, t
 
 def _without_dents(y: np.ndarray, cut: Cut, scale: float) -> np.ndarray:
     """(N,) depths of the cut's points, none far before or behind the even sheet over the border: teeth would stand before a dent."""
-    edges = cut.sources[cut.triangles][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    link = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(y),) * 2).tocsr()
-    link = ((link + link.T) > 0).astype(float)
-    laplacian = (sparse.diags(np.asarray(link.sum(1)).ravel()) - link).tocsr()
+    laplacian = graph_laplacian(vertex_links(cut.sources[cut.triangles], len(y)))
     border = len(cut.border)
     even = spsolve(laplacian[border:, border:].tocsc(), -laplacian[border:, :border] @ y[:border])
     return np.concatenate([y[:border], np.clip(y[border:], even - BULGE_M * scale, even + DENT_M * scale)])
