@@ -22,7 +22,7 @@ from scripts.train.condition import part_colors
 from scripts.train.shards import Shard, open_shards
 from stages.conditions.body import load_base_body
 
-FULL_SHARDS = 24  # full size is a short phase that sees few pictures, and encoding them is slow
+FULL_SHARDS = 43  # at full size, which is slow to encode
 NO_TEXT = 0.1
 FIGURE_WEIGHT, FACE_WEIGHT, IRIS_WEIGHT = 3.0, 8.0, 20.0  # a face is four latents high in a picture of the whole figure
 IRIS_PARTS = ("iris_l", "iris_r")

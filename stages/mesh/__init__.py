@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=7,
+    version=8,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -1,4 +1,4 @@
-"""Texture coordinates by xatlas."""
+"""Texture coordinates: charts by xatlas, laid into the square by ``packing``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 
 from pipeline.errors import StageError
 from stages.mesh.overlap import unfolded
+from stages.mesh.packing import packed
 from stages.mesh.repair import face_areas
 
-PADDING_PX = 2
-FILLS = (0.58, 0.62, 0.66)  # shares of the square that charts may be expected to cover: what a packing reaches cannot be told before
 CHART_ROUNDS = 1  # of moving the charts' seeds
 CHART_COST = 8.0  # xatlas's limit on a chart's unevenness (2 is its default): fewer, larger charts
 
@@ -22,19 +21,18 @@ def unwrap(
     """Charts of a repaired, decimated surface in one square: ``v_tex`` (T, 2) in [0, 1], v up, and ``t_tex_idx`` (F, 3) int32.
 
     Faces marked in ``detailed`` (F,) get ``detail`` times the texels per area; charts do not reach across their border.
-    Raises ``StageError`` if xatlas leaves a triangle without a place.
+    Raises ``StageError`` if xatlas leaves a triangle without a place, or if the charts do not fit into the texture.
     """
     marked = np.zeros(len(faces), bool) if detailed is None else detailed
     parts = [(part, scale) for part, scale in ((np.flatnonzero(~marked), 1.0), (np.flatnonzero(marked), detail**0.5)) if len(part)]
-    packings = [_packed(v_pos, faces, parts, texture_size, fill) for fill in FILLS]
-    v_tex, t_tex_idx = max(packings, key=lambda packing: _use(*packing))
-    return unfolded(v_tex, t_tex_idx, texture_size)
+    v_px, t_tex_idx = _charts(v_pos, faces, parts, texture_size)
+    return unfolded(packed(v_px, t_tex_idx, texture_size), t_tex_idx, texture_size)
 
 
-def _packed(
-    v_pos: np.ndarray, faces: np.ndarray, parts: Sequence[tuple[np.ndarray, float]], texture_size: int, fill: float
+def _charts(
+    v_pos: np.ndarray, faces: np.ndarray, parts: Sequence[tuple[np.ndarray, float]], texture_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Charts of ``parts``, pairs of faces and the scale of their texels, as xatlas packs them when it expects them to cover ``fill`` of the square."""
+    """Flat charts of ``parts``, pairs of faces and the scale of their texels: texture vertices (T, 2), in texels of about that size, and triangles."""
     import xatlas
 
     atlas, area = xatlas.Atlas(), 0.0
@@ -45,9 +43,7 @@ def _packed(
     chart, pack = xatlas.ChartOptions(), xatlas.PackOptions()
     chart.max_iterations = CHART_ROUNDS
     chart.max_cost = CHART_COST
-    pack.texels_per_unit = fill**0.5 * texture_size / max(area, 1e-12) ** 0.5  # and no resolution: one page, whatever its size
-    pack.padding = PADDING_PX
-    pack.bilinear = True
+    pack.texels_per_unit = texture_size / max(area, 1e-12) ** 0.5  # and no resolution: one page, whatever its size
     pack.create_image = False
     atlas.generate(chart, pack)
     t_tex_idx, charts, count = np.zeros((len(faces), 3), np.int32), [], 0
@@ -58,16 +54,4 @@ def _packed(
         t_tex_idx[part] = index.astype(np.int32) + count
         charts.append(uv.astype(np.float64) * [atlas.width, atlas.height])
         count += len(uv)
-    return fitted(np.concatenate(charts), texture_size), t_tex_idx
-
-
-def _use(v_tex: np.ndarray, t_tex_idx: np.ndarray) -> float:
-    """Share of the square that the triangles cover."""
-    a, b, c = v_tex[t_tex_idx].transpose(1, 2, 0)
-    return float(np.abs((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])).sum() / 2)
-
-
-def fitted(v_tex_px: np.ndarray, texture_size: int) -> np.ndarray:
-    """Pixels of an atlas of any shape to [0, 1], one scale for both axes, a margin of one pixel."""
-    scale = (texture_size - 2) / max(float(v_tex_px.max()), 1e-9)
-    return ((v_tex_px * scale + 1) / texture_size).astype(np.float32)
+    return np.concatenate(charts), t_tex_idx

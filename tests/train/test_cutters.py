@@ -76,7 +76,7 @@ def test_prompts_lie_in_their_things() -> None:
     for mask, box, (x, y) in zip(masks, boxes, points, strict=True):
         assert mask[int(y), int(x)]
         true = segmenter.box_of(mask)
-        assert np.abs(box - true).max() <= 12
+        assert np.abs(box - true).max() <= segmenter.MOST_PX
 
 
 def test_an_interrupted_round_goes_on(tmp_path: Path) -> None:
