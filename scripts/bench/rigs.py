@@ -75,6 +75,10 @@ class RigTruth:
         found = (near.triangle >= 0)[:, None]
         return np.where(found, near.interpolate(self.weights, self.t_pos_idx), anyhow.interpolate(self.weights, self.t_pos_idx))
 
+    def posed(self, rest2pose: np.ndarray) -> np.ndarray:
+        """(V, 3) the maker's surface in the maker's skin, by joints that are turned by ``rest2pose`` (J, 4, 4) from the body's rest."""
+        return skin(self.v_pos, self.weights, rest2pose @ np.linalg.inv(self.rest2posed))
+
     def posed2pose(self, pose: str) -> np.ndarray:
         """(J, 4, 4) from the pose of the pictures to the preset ``pose``, by the maker's joints."""
         return self.body.skeleton.joint_transforms(POSES[pose]) @ np.linalg.inv(self.rest2posed)

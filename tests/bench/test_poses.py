@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from scripts.bench import poses
 from scripts.bench.poses import SUITE, crossing_keys, crossing_length, edge_stretch, figures_of, volume, within
+from scripts.bench.rigs import RigTruth
+from stages.artifacts.mesh import TexturedMesh
+from stages.artifacts.normals import vertex_normals
 from stages.conditions.body import load_base_body
 from stages.rig.inpaint import edges_of
+from stages.rig.settings import RigSettings
 from tests.rig.figures import body
 
 CROSSED = np.array([[-1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0.5, -1], [0, 0.5, 1], [0, -1.5, 0.0]])
@@ -53,3 +60,18 @@ def test_figures_are_told_in_those_of_the_body_and_stretch_by_what_is_beyond_one
 def test_the_poses_turn_joints_that_bodies_have() -> None:
     names = set(load_base_body().skeleton.names)
     assert len(SUITE) >= 12 and all(set(turns) <= names for turns in SUITE.values())
+
+
+def test_a_reconstruction_stands_beside_its_body_and_its_makers_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base body as the reconstruction of itself: nothing is worse than it was made, and the picture shows both."""
+    base = load_base_body()
+    still = np.tile(np.eye(4), (len(base.skeleton.names), 1, 1))
+    truth = RigTruth("base", base.v_pos, base.t_pos_idx, base.weights, base.skeleton, base, still)
+    grey, normals = np.full((4, 4, 3), 0.5, np.float32), vertex_normals(base.v_pos, base.t_pos_idx)
+    tangents = np.zeros((len(base.v_tex), 4), np.float32)
+    mesh = TexturedMesh(base.v_pos, normals, tangents, base.v_tex, base.t_pos_idx, base.t_tex_idx, grey, grey, grey)
+    monkeypatch.setattr(poses, "SUITE", {"squat": SUITE["squat"]})
+    row, tiles = poses.compared(truth, SimpleNamespace(mesh=mesh, v_pos=mesh.v_pos, t_pos_idx=mesh.t_pos_idx), RigSettings())
+    assert row["body"] == row["maker"] and row["body"]["squat"]["edge_stretch_p99"] > 1.1
+    assert row["times_the_body"] == row["times_the_maker"] and all(0.5 < times < 1.6 for times in row["times_the_body"].values())
+    assert len(tiles) == 2 and all((tile < 230).any(-1).mean() > 0.05 for tile in tiles)
