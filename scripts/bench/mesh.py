@@ -64,7 +64,7 @@ def write_views(folder: Path, character: Character, cameras: list[Camera]) -> Vi
 
 def field_mesh_scores(field: FieldGrid, views: Path, sets: dict[str, ViewSet], truth: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """The same figures for the field's own surface and colours."""
-    level = best_level(field, observe(MaskedViews.open(views))[0], CpuRasterizer())
+    level = best_level(field, observe(MaskedViews.open(views))[0], CpuRasterizer(), max(field.resolution))
     sdf, origin, cell = lattice_distance(field, level, max(field.resolution))
     grid, values = band_grid(sdf, origin, cell, 1.0)
     active, faces = extract(grid, values)

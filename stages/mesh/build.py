@@ -77,7 +77,7 @@ def fixed_topology(
     settings: MeshSettings, field: FieldGrid, observed: list[Observed], rasterizer: Rasterizer, context: StageContext
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     """First pass, repair, remeshing, unwrapping, projection: the arrays that the second pass starts from, and the curve."""
-    level = settings.density_level or best_level(field, observed[0], rasterizer)
+    level = settings.density_level or best_level(field, observed[0], rasterizer, settings.grid_cells)
     context.log.info("density level %.3g per metre", level)
     density = without_pits(field, level, settings.pit_width, observed)
     sdf, origin, cell = lattice_distance(field, level, settings.grid_cells, density)

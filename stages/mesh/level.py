@@ -1,4 +1,7 @@
-"""At which density the field becomes surface: the level whose outline fits the masks best."""
+"""At which density the field becomes surface: the level whose outline fits the masks best.
+
+Tried on the very cells that the surface is then made of: coarser ones lose thin sheets at every level that is high enough for all else.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from stages.rendering.clip import to_clip
 from stages.rendering.protocol import Rasterizer
 
 LEVELS = (3.0, 6.0, 12.0, 25.0, 50.0, 100.0)  # per metre
-COARSE_CELLS = 56
 LOOKS = 6
 
 
@@ -27,12 +29,12 @@ def outline_overlap(v_pos: np.ndarray, faces: np.ndarray, observed: Observed, ra
     return float(((drawn & seen).sum((1, 2)) / (drawn | seen).sum((1, 2)).clamp_min(1)).mean())
 
 
-def best_level(field: FieldGrid, observed: Observed, rasterizer: Rasterizer) -> float:
-    """One of ``LEVELS``; levels above the field's densest sample are not tried. Ties go to the lower level."""
+def best_level(field: FieldGrid, observed: Observed, rasterizer: Rasterizer, cells: int) -> float:
+    """One of ``LEVELS``, for a surface of ``cells`` along the longest side; levels above the field's densest sample are not tried. Ties go to the lower level."""
     densest = float(field.density.max())
     scores = {}
     for level in [x for x in LEVELS if x < densest] or [densest / 2]:
-        sdf, origin, cell = lattice_distance(field, level, COARSE_CELLS)
+        sdf, origin, cell = lattice_distance(field, level, cells)
         grid, values = band_grid(sdf, origin, cell, 1.0)
         v_pos, _, tri = marching.surface(grid, torch.from_numpy(grid.v_pos), torch.from_numpy(values), torch.zeros(len(values), 1))
         if len(tri):
