@@ -18,6 +18,7 @@ from stages.rendering.protocol import Rasterizer
 
 LEVELS = (3.0, 6.0, 12.0, 25.0, 50.0, 100.0)  # per metre
 LOOKS = 6
+AS_GOOD = 0.005  # of overlap: where a lower level fits as well, thin things hang together better in it (fingertips came off at the best)
 
 
 def outline_overlap(v_pos: np.ndarray, faces: np.ndarray, observed: Observed, rasterizer: Rasterizer) -> float:
@@ -30,7 +31,10 @@ def outline_overlap(v_pos: np.ndarray, faces: np.ndarray, observed: Observed, ra
 
 
 def best_level(field: FieldGrid, observed: Observed, rasterizer: Rasterizer, cells: int) -> float:
-    """One of ``LEVELS``, for a surface of ``cells`` along the longest side; levels above the field's densest sample are not tried. Ties go to the lower level."""
+    """The lowest of ``LEVELS`` that fits ``AS_GOOD`` as the best, for a surface of ``cells`` along the longest side.
+
+    Levels above the field's densest sample are not tried.
+    """
     densest = float(field.density.max())
     scores = {}
     for level in [x for x in LEVELS if x < densest] or [densest / 2]:
@@ -39,4 +43,4 @@ def best_level(field: FieldGrid, observed: Observed, rasterizer: Rasterizer, cel
         v_pos, _, tri = marching.surface(grid, torch.from_numpy(grid.v_pos), torch.from_numpy(values), torch.zeros(len(values), 1))
         if len(tri):
             scores[level] = outline_overlap(v_pos.numpy(), tri.numpy(), observed, rasterizer)
-    return max(scores, key=lambda level: scores[level])
+    return min(level for level, overlap in scores.items() if overlap >= max(scores.values()) - AS_GOOD)
