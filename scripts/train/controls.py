@@ -2,7 +2,7 @@
 
     python -m scripts.train.controls --data runs/data --start third_party/embedded --out runs/controls --minutes 60
 
-Each begins with the weights of ``controlnet-parts`` and is asked for the very residuals that it gives, from another picture of the same body: an
+Each begins with its own weights, where there are none with those of ``controlnet-parts``, and is asked for the very residuals that it gives, from another picture of the same body: an
 OpenPose skeleton, a depth map, a line drawing. Neither the UNet nor the autoencoder's decoder is needed, so a picture costs a fifth of what it costs
 in ``scripts.train.diffusion``, and every residual of every layer says what it should have been.
 """
@@ -38,7 +38,8 @@ class Controls(nn.Module):
 
     def __init__(self, start: Path) -> None:
         super().__init__()
-        self.nets = nn.ModuleDict({kind: opened(ControlNetModel, start / "controlnet-parts") for kind in KINDS})
+        own = {kind: start / f"controlnet-{kind}" for kind in KINDS}
+        self.nets = nn.ModuleDict({kind: opened(ControlNetModel, path if path.is_dir() else start / "controlnet-parts") for kind, path in own.items()})
 
 
 class Lessons:
