@@ -10,19 +10,19 @@ is left of sheets that are thinner.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import ndimage
 
-from scripts.bench.evaluate_mesh import WITHIN, face_normals, imported, outside, sampled, shape_scores
+from scripts.bench.evaluate_mesh import WITHIN, face_normals, imported, outside, sampled, shape_scores, welded
 from scripts.bench.machine import described, report
 from scripts.bench.reconstruction import arguments, surfaces
 from scripts.bench.truths import Truth
 from stages.artifacts.cameras import Camera
 from stages.artifacts.closest import closest_points
-from stages.mesh.marching import extract
+from stages.mesh.marching import surface
 from stages.mesh.repair import repaired
 from stages.mesh.tetrahedra import band_grid
 from stages.rendering.zbuffer import interpolate, rasterize
@@ -76,10 +76,8 @@ def carved(truth: Truth, cells: int = CELLS) -> tuple[np.ndarray, np.ndarray]:
         empty = np.maximum(empty, np.where(inside, np.minimum(before, most), most))
     field = ndimage.gaussian_filter(empty.reshape(shape).clip(-most, most).astype(np.float32), SOFTNESS)
     grid, values = band_grid(field, low, cell, 1.5)
-    active, faces = extract(grid, values)
-    a, b = grid.edges[active].T
-    share = (values[a] / (values[a] - values[b]))[:, None]
-    return repaired(grid.v_pos[a] * (1 - share) + grid.v_pos[b] * share, faces)
+    v_pos, _, faces = surface(grid, torch.from_numpy(grid.v_pos), torch.from_numpy(values), torch.zeros(len(values), 1))
+    return repaired(v_pos.numpy(), faces.numpy())
 
 
 def measured(truth: Truth, meshes: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
@@ -97,19 +95,13 @@ def measured(truth: Truth, meshes: dict[str, tuple[np.ndarray, np.ndarray]]) -> 
     return out
 
 
-def welded(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and triangles of a GLB without its texture's seams."""
-    v_pos, faces, _, _ = imported(path)
-    v_pos, index = np.unique(v_pos.round(7), axis=0, return_inverse=True)
-    return v_pos, index.reshape(-1)[faces]
-
-
 def main() -> None:
     """Command line."""
     o = arguments(__doc__)
     rows = {}
     for truth in surfaces(o.files, o.characters):
-        rows[truth.name] = measured(truth, {"mesh": welded(o.work / truth.name / "mesh" / "mesh.glb"), "carved_by_true_depth": carved(truth)})
+        mesh = welded(*imported(o.work / truth.name / "mesh" / "mesh.glb")[:2])
+        rows[truth.name] = measured(truth, {"mesh": mesh, "carved_by_true_depth": carved(truth)})
     report({"machine": described(), "cells": CELLS, "surfaces": rows}, o.json)
 
 

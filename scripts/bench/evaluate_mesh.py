@@ -231,21 +231,26 @@ def uses_of_charts(v_tex: np.ndarray, t_tex_idx: np.ndarray, size: int) -> dict[
     return {"chart_overlap_share": float((count > 1).sum() / max((count > 0).sum(), 1)), "chart_use_share": float((count > 0).mean())}
 
 
+def welded(v_pos: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and triangles without the seams that a texture cuts."""
+    joined, index = np.unique(v_pos.round(7), axis=0, return_inverse=True)
+    return joined, index.reshape(-1)[faces]
+
+
 def evaluate(
     path: Path, views: Sequence[tuple[str, ViewSet]], truth: tuple[np.ndarray, np.ndarray] | None, head: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Every figure of one GLB; ``views`` are named sets of pictures, ``head`` the triangles of ``truth`` that are the head's."""
     v_pos, faces, v_tex, _ = imported(path)
-    welded, index = np.unique(v_pos.round(7), axis=0, return_inverse=True)
-    closed = index.reshape(-1)[faces]
+    joined, closed = welded(v_pos, faces)
     out: dict[str, Any] = {
-        "triangles": len(faces), "edges_manifold": is_edge_manifold(closed), "backs_seen_share": holes_seen(welded, closed),
-        **uses_of_charts(v_tex, faces, 1024), **soundness(welded, closed),
+        "triangles": len(faces), "edges_manifold": is_edge_manifold(closed), "backs_seen_share": holes_seen(joined, closed),
+        **uses_of_charts(v_tex, faces, 1024), **soundness(joined, closed),
     }
     for name, view_set in views:
         out[name] = picture_scores(path, view_set)
     if truth is not None:
-        out["shape"] = shape_scores((welded, closed), truth, head)
+        out["shape"] = shape_scores((joined, closed), truth, head)
     return out
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import SamModel
 
 from scripts.train import detector, segmenter
 from scripts.train.rounds import Round
 from scripts.train.scenes import draw_scenes, plain_scene
 from scripts.train.things import all_words
 from tests.train.test_things import _shard
+from third_party.models import locate
 
 
 def test_every_word_is_read_and_special_tokens_stand_where_transformers_counts_on_them() -> None:
@@ -77,6 +79,23 @@ def test_prompts_lie_in_their_things() -> None:
         assert mask[int(y), int(x)]
         true = segmenter.box_of(mask)
         assert np.abs(box - true).max() <= segmenter.MOST_PX
+
+
+def test_a_segmenter_is_trained_on_from_what_is_shipped_and_at_full_size_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = locate("embedded/sam").parent
+    begun = []
+
+    def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> dict[str, float]:
+        begun.append((net.config.vision_config.image_size, minutes, {name: weight.clone() for name, weight in net.state_dict().items()}))
+        return {}
+
+    monkeypatch.setattr(segmenter, "taught", taught)
+    segmenter.train(tmp_path, tmp_path / "out", 10, embedded)
+    ((side, minutes, weights),) = begun
+    shipped = SamModel.from_pretrained(embedded / "sam", local_files_only=True, dtype=torch.float32).state_dict()
+    assert side == segmenter.SIDE and minutes == 10
+    assert all(torch.equal(weights[name], weight) for name, weight in shipped.items())
+    assert SamModel.from_pretrained(tmp_path / "out", local_files_only=True).config.vision_config.image_size == segmenter.SIDE
 
 
 def test_an_interrupted_round_goes_on(tmp_path: Path) -> None:
