@@ -20,16 +20,20 @@ from typing import Any
 import numpy as np
 
 from scripts.bench.machine import described, report
-from scripts.bench.rigs import RigTruth, mean_of, rigged, truths_in
+from scripts.bench.rigs import RigTruth, mean_of, truths_in
 from scripts.body.intersections import crossing_pairs
 from stages.artifacts.body import BodyModel, axis_angle_wxyz, skin
 from stages.artifacts.images import contact_sheet, to_u8, write_png
-from stages.artifacts.mesh import MeshAsset, TexturedMesh
+from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.normals import vertex_normals
 from stages.conditions.body import POSES
+from stages.rendering.joined import Joined
 from stages.rendering.picture import Surface, draw
 from stages.rendering.viewpoint import looking_at
+from stages.rig.bind import bind, vertex_colours
 from stages.rig.inpaint import edges_of
+from stages.rig.open_skirt import Opened, opened
+from stages.rig.preview import textured_picture
 from stages.rig.settings import RigSettings
 
 # Left and right in world axes at rest: a split to both sides, a step over something high, a look over the shoulder.
@@ -43,7 +47,7 @@ SUITE = {name: POSES[name] for name in ("arms_up", "relaxed", "hands_on_hips", "
     name: {joint: axis_angle_wxyz(np.array(axis, float), angle) for joint, (axis, angle) in turns.items()} for name, turns in _OWN.items()
 }
 FEW = {"crossing_heights": 0.05, "edge_stretch_p99": 0.1, "volume_change": 0.02}  # of less than this, 1.5 times is nothing
-_PIXELS = 300
+_PIXELS, AZIMUTH_DEG = 300, 30.0
 
 
 def crossing_keys(v_pos: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
@@ -106,24 +110,31 @@ def within(figures: dict[str, float], of_body: dict[str, float]) -> dict[str, fl
 
 def compared(truth: RigTruth, mesh: MeshAsset, settings: RigSettings) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Figures of the reconstruction, of its body and of the maker's own surface, pose by pose, and a picture of the first two."""
-    skinning, body = rigged(truth, mesh, settings), truth.body
-    turned = {pose: skinning.skeleton.joint_transforms(turns) for pose, turns in SUITE.items()}
-    ours = {pose: skinning.posed(transforms) for pose, transforms in turned.items()}
+    figure, body = shown(truth, mesh, settings), truth.body
+    ours = {pose: figure.posed(figure.skinning.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
     bare = {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
     makers = {pose: truth.posed(body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
     rows = {
-        "result": figures_of(skinning.v_pos_rest.astype(float), ours, mesh.t_pos_idx), "body": figures_of(body.v_pos, bare, body.t_pos_idx),
+        "result": figures_of(figure.v_pos, ours, figure.t_pos_idx), "body": figures_of(body.v_pos, bare, body.t_pos_idx),
         "maker": figures_of(truth.posed(body.skeleton.joint_transforms({})), makers, truth.t_pos_idx),
     }  # fmt: skip
     mean = {key: mean_of(row.values()) for key, row in rows.items()}
-    tiles = [tile for pose in SUITE for tile in (_picture(mesh.mesh, ours[pose]), _picture(body, bare[pose]))]
+    tiles = [tile for pose in SUITE for tile in (textured_picture(figure, ours[pose], AZIMUTH_DEG, _PIXELS), _picture(body, bare[pose]))]
     times = {f"times_the_{other}": within(mean["result"], mean[other]) for other in ("body", "maker")}
     return {**rows, "mean": mean, **times}, tiles
 
 
-def _picture(figure: TexturedMesh | BodyModel, v_pos: np.ndarray) -> np.ndarray:
-    surface = Surface(vertex_normals(v_pos, figure.t_pos_idx), figure.t_pos_idx, figure.v_tex, figure.t_tex_idx, to_u8(figure.kd))
-    return draw(surface, v_pos, looking_at(v_pos, 30.0, _PIXELS, _PIXELS))
+def shown(truth: RigTruth, mesh: MeshAsset, settings: RigSettings) -> Joined:
+    """The reconstruction bound as the rig stage binds it, its skirt opened if it has one, without chains, hands or a face."""
+    v_rgb = vertex_colours(mesh.mesh)
+    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, truth.body, truth.body_posed, truth.rest2posed, settings, v_rgb)
+    skirt = opened(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, truth.body_posed, truth.rest2posed) if settings.skirts == "auto" else Opened()
+    return Joined(mesh.mesh, skinning, skirt.attachments, None, skirt.hidden)
+
+
+def _picture(body: BodyModel, v_pos: np.ndarray) -> np.ndarray:
+    surface = Surface(vertex_normals(v_pos, body.t_pos_idx), body.t_pos_idx, body.v_tex, body.t_tex_idx, to_u8(body.kd))
+    return draw(surface, v_pos, looking_at(v_pos, AZIMUTH_DEG, _PIXELS, _PIXELS))
 
 
 def main() -> None:

@@ -266,11 +266,15 @@ def _overlap(a: Tensor, b: Tensor) -> float:
     return float(shared / (a[2:].prod() + b[2:].prod() - shared))
 
 
-def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
-    """Run until ``minutes`` are done, this run and earlier ones together; writes a folder as transformers opens it."""
+def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
+    """Run until ``minutes`` are done, this run and earlier ones together, from the shipped folder ``start`` if there is one; writes a folder as transformers
+    opens it."""
     torch.manual_seed(seed)
     reader = tokenizer()
     net = detector(len(reader))
+    if start is not None:
+        shipped = GroundingDinoForObjectDetection.from_pretrained(start / "grounding_dino", local_files_only=True, dtype=torch.float32)
+        net.load_state_dict(shipped.state_dict())
     shards = open_shards(data)
     held = [plain_scene(shards[0], c, v) for c in range(len(shards[0].attributes)) for v in range(0, 6, 2)][:60]
     trained = Round(net, out, minutes)
@@ -296,4 +300,4 @@ def train(data: Path, out: Path, minutes: float, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    command(__doc__, train, 40)
+    command(__doc__, train, 40, start="may")

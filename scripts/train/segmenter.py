@@ -25,7 +25,7 @@ from scripts.train.things import box_of
 
 SIDE, PATCH, WIDTH = 384, 8, 96
 BATCH, PROMPTS = 4, 5
-PEAK_RATE = 8e-4
+PEAK_RATE, FURTHER_RATE = 8e-4, 2e-4  # from nothing; from weights that were shipped, which longer steps throw back
 HALF_SHARE = 0.4  # of the time, at first, pictures are half as large: a fifth of the cost
 POINT_SHARE = 0.15  # of the batches that are prompted by a point inside each thing
 BOX_ERROR, MOST_PX = 0.06, 16.0  # of its sides, and at most: what a detector's boxes are off by
@@ -148,7 +148,7 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed
         enlarge(half, net)
     else:
         net.load_state_dict(SamModel.from_pretrained(start / "sam", local_files_only=True, dtype=torch.float32).state_dict())
-    figures = taught(net, data, out, minutes * (1 - HALF_SHARE if start is None else 1), seed)
+    figures = taught(net, data, out, minutes * (1 - HALF_SHARE), seed) if start is None else taught(net, data, out, minutes, seed, FURTHER_RATE)
     net.to(torch.float16).save_pretrained(out)
     side = {"height": SIDE, "width": SIDE}
     low = SIDE // PATCH * 4
@@ -167,8 +167,8 @@ def enlarge(small: SamModel, net: SamModel) -> None:
     net.load_state_dict(weights)
 
 
-def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> dict[str, float]:
-    """A round at the size that ``net`` sees; its figures on held-out pictures."""
+def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int, peak: float = PEAK_RATE) -> dict[str, float]:
+    """A round at the size that ``net`` sees, steps up to ``peak`` long; its figures on held-out pictures."""
     half = net.config.vision_config.image_size < SIDE
     shards = open_shards(data)
     held = [plain_scene(shards[0], c, v, half) for c in range(len(shards[0].attributes)) for v in range(0, 6, 2)][:60]
@@ -179,7 +179,7 @@ def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> d
         if trained.step % 500 == 0:
             shards = open_shards(data)
         for group in optimizer.param_groups:
-            group["lr"] = trained.rate(PEAK_RATE)
+            group["lr"] = trained.rate(peak)
         loss = step_loss(net, draw_scenes(shards[1:], BATCH, rng, half), rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -62,8 +62,9 @@ def outer_piece(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
     return body.v_pos[kept], np.searchsorted(kept, body.t_pos_idx[np.isin(body.t_pos_idx[:, 0], kept)])
 
 
-def drawn_in(v_body: np.ndarray, faces: np.ndarray, v_around: np.ndarray, t_around: np.ndarray) -> np.ndarray:
-    """(V, 3) the body with every vertex at least about ``MARGIN_M`` under the surface round it; what lies deeper stays where it is.
+def drawn_in(v_body: np.ndarray, faces: np.ndarray, v_around: np.ndarray, t_around: np.ndarray, thick_m: np.ndarray | None = None) -> np.ndarray:
+    """(V, 3) the body with every vertex at least about ``MARGIN_M`` under the surface round it, and under ``thick_m`` (of each vertex of that) more; what lies
+    deeper stays where it is.
 
     Each round draws in what is too near, evens out the displacements over the neighbours, and begins again; the last one does not even out.
     """
@@ -72,8 +73,9 @@ def drawn_in(v_body: np.ndarray, faces: np.ndarray, v_around: np.ndarray, t_arou
     for number in range(ROUNDS):
         near = closest_points(moved, v_around, t_around)
         outward = unit(near.interpolate(normals, t_around), np.array([0.0, 0.0, 1.0]))
-        shallow = MARGIN_M - ((near.point - moved) * outward).sum(-1)
-        target = np.where((shallow > 0)[:, None], near.point - MARGIN_M * outward, moved)
+        margin = MARGIN_M + (np.zeros(len(moved)) if thick_m is None else near.interpolate(thick_m[:, None], t_around)[:, 0])
+        shallow = margin - ((near.point - moved) * outward).sum(-1)
+        target = np.where((shallow > 0)[:, None], near.point - margin[:, None] * outward, moved)
         offset = target - v_body
         for _ in range(SMOOTHINGS if number < ROUNDS - 1 else 0):
             offset = np.where((shallow > 0)[:, None], offset, 0.5 * offset + 0.5 * (mean @ offset))

@@ -22,6 +22,7 @@ from stages.rig.hands.colour import skin_colour
 from stages.rig.hands.fit import NO_HANDS, fitted_hands
 from stages.rig.inpaint import strongest
 from stages.rig.loose import loose_parts
+from stages.rig.open_skirt import Opened, opened
 from stages.rig.settings import RigSettings
 from stages.rig.transfer import Transfer, transfer_weights
 from stages.rig.unpose import unpose
@@ -91,18 +92,21 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     hands = NO_HANDS
     if settings.hands == "auto":
         hands = fitted_hands(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, posed, rest2posed, lambda said: context.warn(f"Hands: {said}."))
+    skirt = Opened()
+    if settings.skirts == "auto" and mesh.parts is None:
+        skirt = opened(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, posed, rest2posed)
     metrics = {
         "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
         "trusted_share": round(trusted, 6), "inpainted_share": round(float((transfer.confidence < 0.05).mean()), 6),
         "hair_share": round(float(transfer.hair.mean()), 6),
         "hair_chains": sum(chain.kind == "hair" for chain in chains), "skirt_chains": sum(chain.kind == "skirt" for chain in chains),
         "chain_joints": sum(len(chain.joints) for chain in chains),
-        "hands": list(hands.sides), "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
+        "hands": list(hands.sides), "skirt_opened": skirt.hidden is not None, "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
     } | face.metrics
     clips = clips_of(settings, skinning.skeleton, context)
     colliders = fit_colliders(rest) if chains else ()
     own_hands = () if hands.attachment is None else (hands.attachment,)
-    attachments, hidden = (*face.attachments, *own_hands), either(face.hidden, hands.hidden)
+    attachments, hidden = (*face.attachments, *own_hands, *skirt.attachments), either(either(face.hidden, hands.hidden), skirt.hidden)
     shown = Joined(mesh.mesh, skinning, attachments, face.morphs, hidden)
     if settings.beneath == "auto" and mesh.parts is not None:
         seen = mesh.t_pos_idx if hands.hidden is None else mesh.t_pos_idx[~hands.hidden]

@@ -42,6 +42,9 @@ class RigSettings(BaseModel):
         "where not, the run says why and they stay. `none`: they stay.")
     beneath: Literal["auto", "none"] = Field(
         "auto", description="The bare body under hair and clothes, to be seen where a part is taken off. `auto`: where `masks.parts` had parts labelled.")
+    skirts: Literal["auto", "closed"] = Field(
+        "auto", description="`auto`: a skirt that was reconstructed closed beneath is opened: the inside of the cloth and the legs in it take the place of its underside. "
+        "Not where `masks.parts` had parts labelled: there it stays closed, as with `closed`.")
     chain_limits: ChainSettings = Field(ChainSettings(), description="How many chains there may be, and how long they are.")
     face: Literal["auto", "none"] = Field(
         "auto", description="A face that moves: lids and a mouth fitted to the eyes and the mouth that are painted on the reconstruction, with VRM's expressions "

@@ -7,6 +7,8 @@ themselves reach, and nothing, or the valley where they touch, between two trous
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from stages.artifacts.body import BodyModel, Skeleton
@@ -34,9 +36,13 @@ def skirt_share(v_pos: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: 
     along, distance = _along_legs(v_pos, skeleton)
     level = along[np.arange(len(v_pos)), distance.argmin(-1)]
     off = _smoothstep((near.distance - _OFF_SKIN[0]) / (_OFF_SKIN[1] - _OFF_SKIN[0]))
-    legs = [j for j, name in enumerate(skeleton.names) if name == "hips" or name.endswith(LEGS)]
-    on_legs = near.interpolate(posed.weights, posed.t_pos_idx)[:, legs].sum(-1) > 0.5  # hands hang beside a skirt
+    on_legs = near.interpolate(posed.weights, posed.t_pos_idx)[:, leg_joints(skeleton)].sum(-1) > 0.5  # hands hang beside a skirt
     return np.where(on_legs & (level > 0) & (level < hem), off, 0.0)
+
+
+def leg_joints(skeleton: Skeleton) -> list[int]:
+    """The joints whose skin a skirt may lie on: the hips, thighs and shins."""
+    return [j for j, name in enumerate(skeleton.names) if name == "hips" or name.endswith(LEGS)]
 
 
 def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) -> np.ndarray:
@@ -87,7 +93,18 @@ def leg_radii(posed: BodyModel, levels: np.ndarray) -> np.ndarray:
 
 
 def sees_surface(eyes: np.ndarray, direction: np.ndarray, v_pos: np.ndarray, t_pos_idx: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-    """(N,) bool: a look from (N, 3) along the unit ``direction`` meets a triangle between ``beyond`` (N,) and half a metre.
+    """(N,) bool: a look from (N, 3) along the unit ``direction`` meets a triangle between ``beyond`` (N,) and half a metre."""
+    return np.array([((t > least) & (t < _SIGHT_M)).any() for t, least in zip(_looks(eyes, direction, v_pos, t_pos_idx), beyond, strict=True)])
+
+
+def sight(eyes: np.ndarray, direction: np.ndarray, v_pos: np.ndarray, t_pos_idx: np.ndarray) -> np.ndarray:
+    """(N,) metres to the furthest triangle within half a metre that a look from (N, 3) along the unit ``direction`` meets; NaN where it meets none."""
+    met = [t[(t > 0) & (t < _SIGHT_M)] for t in _looks(eyes, direction, v_pos, t_pos_idx)]
+    return np.array([t.max() if len(t) else np.nan for t in met])
+
+
+def _looks(eyes: np.ndarray, direction: np.ndarray, v_pos: np.ndarray, t_pos_idx: np.ndarray) -> Iterator[np.ndarray]:
+    """For each eye (N, 3) the distances at which the line through it along ``direction`` meets triangles.
 
     Moeller and Trumbore, "Fast, minimum storage ray/triangle intersection" (1997).
     """
@@ -96,15 +113,12 @@ def sees_surface(eyes: np.ndarray, direction: np.ndarray, v_pos: np.ndarray, t_p
     p = np.cross(direction, e2)
     determinant = (e1 * p).sum(-1)
     inverse = np.where(np.abs(determinant) > 1e-14, 1 / np.where(determinant == 0, 1, determinant), 0.0)
-    out = np.zeros(len(eyes), bool)
-    for i, eye in enumerate(eyes):
+    for eye in eyes:
         s = eye - a
         u = (s * p).sum(-1) * inverse
         q = np.cross(s, e1)
         v = (q @ direction) * inverse
-        t = (e2 * q).sum(-1) * inverse
-        out[i] = ((inverse != 0) & (u >= 0) & (v >= 0) & (u + v <= 1) & (t > beyond[i]) & (t < _SIGHT_M)).any()
-    return out
+        yield ((e2 * q).sum(-1) * inverse)[(inverse != 0) & (u >= 0) & (v >= 0) & (u + v <= 1)]
 
 
 def _leg_point(skeleton: Skeleton, side: str, level: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ def test_a_look_meets_what_is_in_front() -> None:
     one, near = np.array([[0, 1, 2]]), np.zeros(4)
     assert sees_surface(eyes, np.array([0, -1.0, 0]), wall, one, near).tolist() == [True, True, False, False]
     assert sees_surface(eyes, np.array([0, 1.0, 0]), wall, one, near).tolist() == [False, False, False, False]  # the last is 0.7 m away
-    assert sees_surface(eyes[:1], np.array([1.0, 0, 0]), wall, one, near).tolist() == [False]  # along the wall
-    assert sees_surface(eyes[:1], np.array([0, -1.0, 0]), wall, one, near + 0.3).tolist() == [False]  # too near
+    assert sees_surface(eyes[:1], np.array([1.0, 0, 0]), wall, one, near[:1]).tolist() == [False]  # along the wall
+    assert sees_surface(eyes[:1], np.array([0, -1.0, 0]), wall, one, near[:1] + 0.3).tolist() == [False]  # too near
 
 
 def test_skirt_reaches_to_its_hem_and_trousers_span_nothing() -> None:

@@ -85,7 +85,8 @@ def test_a_segmenter_is_trained_on_from_what_is_shipped_and_at_full_size_alone(t
     embedded = locate("embedded/sam").parent
     begun = []
 
-    def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int) -> dict[str, float]:
+    def taught(net: SamModel, data: Path, out: Path, minutes: float, seed: int, peak: float) -> dict[str, float]:
+        assert peak < segmenter.PEAK_RATE
         begun.append((net.config.vision_config.image_size, minutes, {name: weight.clone() for name, weight in net.state_dict().items()}))
         return {}
 
