@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from stages.artifacts.closest import SurfaceTree, closest_points
 from stages.artifacts.rig import Skinning, skin_sparse
 from stages.rig.bind import bind
 from stages.rig.inpaint import components_of
-from stages.rig.open_skirt import AROUND, CLOTH_M, Opened, opened, ring_triangles
+from stages.rig.open_skirt import AROUND, CLOTH_M, NAME, Opened, opened, ring_triangles
 from stages.rig.settings import RigSettings
 from stages.rig.skirt import sight
 from stages.rig.transfer import Transfer
@@ -127,3 +128,25 @@ def test_a_look_meets_the_furthest_within_half_a_metre() -> None:
     three = np.array([[k, k + 3, k + 6] for k in range(3)])
     np.testing.assert_allclose(sight(np.zeros((1, 3)), np.array([0, -1.0, 0]), walls, three), [0.4])
     assert np.isnan(sight(np.zeros((1, 3)), np.array([0, 1.0, 0]), walls, three)).all()
+
+
+def test_the_stage_opens_a_skirt_unless_told_not_to(tmp_path: Path) -> None:
+    from stages.artifacts.conditions import ConditionSet, write_body
+    from stages.rig import STAGE, RigInputs
+    from tests.rig.stage_folders import context_in, mesh_asset
+
+    (tmp_path / "conditions").mkdir()
+    (tmp_path / "conditions" / "transforms.json").write_text('{"frames": []}')
+    write_body(tmp_path / "conditions", body(), STILL[: len(skeleton().names)])
+    inputs = RigInputs(mesh_asset(tmp_path / "mesh", *skirted()), ConditionSet.open(tmp_path / "conditions"))
+    rigs = {}
+    for skirts in ("auto", "closed"):
+        settings = STAGE.settings(preview_px=96, face="none", hands="none", skirts=skirts)
+        rigs[skirts] = STAGE.run(settings, inputs, context_in(tmp_path / skirts))
+        rigs[skirts].validate()
+    opened_one, closed = rigs["auto"], rigs["closed"]
+    assert opened_one.metrics["skirt_opened"] and [a.name for a in opened_one.attachments] == [NAME] and opened_one.hidden.any()
+    assert not closed.metrics["skirt_opened"] and closed.attachments == () and closed.hidden is None
+    chains = [j for j, name in enumerate(opened_one.skeleton.names) if name.startswith("skirt_")]
+    (both,) = opened_one.attachments
+    assert chains and both.weights[np.isin(both.joints, chains)].max() > 0.3  # the inside swings with the cloth
