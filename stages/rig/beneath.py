@@ -17,8 +17,9 @@ from stages.artifacts.links import neighbour_mean, vertex_links
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import BENEATH
 from stages.artifacts.rig import Skinning, skin_sparse
+from stages.rig.easing import smoothstep
 from stages.rig.hands.colour import baked
-from stages.rig.hands.graft import hollowness, smoothstep
+from stages.rig.hands.graft import hollowness
 from stages.rig.inpaint import components_of, strongest
 from stages.rig.transfer import Transfer
 from stages.rig.unpose import unpose

@@ -13,6 +13,7 @@ from scipy.sparse import csgraph
 
 from stages.artifacts.body import BodyModel, Skeleton
 from stages.artifacts.closest import Closest
+from stages.rig.easing import smoothstep
 from stages.rig.inpaint import edges_of
 
 # Distances of sRGB colours in [0, 1]: cel shading moves a colour by about 0.1 within one third of its range.
@@ -91,8 +92,7 @@ def hair_weights(v_pos: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     chest = next(n for n in ("upperChest", "chest", "spine", "hips") if n in skeleton.names)
     low = next(n for n in ("chest", "spine", "hips") if n in skeleton.names)
     top, bottom = skeleton.heads[skeleton.index("neck" if "neck" in skeleton.names else "head"), 2], skeleton.heads[skeleton.index(low), 2]
-    share = np.clip((top - v_pos[:, 2]) / max(top - bottom, 1e-3), 0, 1)
-    share = share * share * (3 - 2 * share)
+    share = smoothstep((top - v_pos[:, 2]) / max(top - bottom, 1e-3))
     weights[:, skeleton.index("head")] = 1 - share
     weights[:, skeleton.index(chest)] += share
     return weights

@@ -14,6 +14,7 @@ from stages.artifacts.body import Skeleton
 from stages.artifacts.chains import Kind
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.rig import Skinning
+from stages.rig.easing import smoothstep
 from stages.rig.geodesic import geodesic_m, vertex_areas
 from stages.rig.inpaint import components_of
 from stages.rig.skirt import LEGS
@@ -157,7 +158,7 @@ def _part(
 ) -> Loose | None:
     """``piece`` (V,) described; None if none of it looks outwards."""
     seam = geodesic_m(v_pos, t_pos_idx, others, np.ones(len(v_pos), bool))
-    freedom = np.where(piece, _smoothstep(seam / _SEAM_M), 0.0)
+    freedom = np.where(piece, smoothstep(seam / _SEAM_M), 0.0)
     outwards = (v_pos - axis) * [1, 1, 0]
     outwards /= np.maximum(np.linalg.norm(outwards, axis=-1, keepdims=True), 1e-9)
     faces_out = (vertex_normals(v_pos, t_pos_idx) * outwards).sum(-1)
@@ -195,8 +196,3 @@ def _widest_gap(filled: np.ndarray) -> tuple[int, float]:
     gaps = np.diff(ring) - 1
     widest = int(gaps.argmax())
     return int(gaps[widest]), float(ring[widest] + 1 + gaps[widest] / 2)
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)

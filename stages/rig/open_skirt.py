@@ -18,8 +18,8 @@ from stages.artifacts.closest import SurfaceTree, closest_points
 from stages.artifacts.decimate import decimated
 from stages.artifacts.rig import Skinning
 from stages.rig.beneath import WITH_CLOTH_M, drawn_in, outer_piece
+from stages.rig.easing import smoothstep
 from stages.rig.hands.colour import baked
-from stages.rig.hands.graft import smoothstep
 from stages.rig.inpaint import strongest
 from stages.rig.skirt import leg_joints, sight
 from stages.rig.transfer import Transfer

@@ -13,6 +13,7 @@ import numpy as np
 
 from stages.artifacts.body import BodyModel, Skeleton
 from stages.artifacts.closest import Closest
+from stages.rig.easing import smoothstep
 
 LEGS = ("UpperLeg", "LowerLeg")
 # Where one thigh has taken over from the other, in distances between the legs' axes from the middle.
@@ -35,7 +36,7 @@ def skirt_share(v_pos: np.ndarray, t_pos_idx: np.ndarray, near: Closest, posed: 
     hem = spanned_level(v_pos, t_pos_idx, posed)
     along, distance = _along_legs(v_pos, skeleton)
     level = along[np.arange(len(v_pos)), distance.argmin(-1)]
-    off = _smoothstep((near.distance - _OFF_SKIN[0]) / (_OFF_SKIN[1] - _OFF_SKIN[0]))
+    off = smoothstep((near.distance - _OFF_SKIN[0]) / (_OFF_SKIN[1] - _OFF_SKIN[0]))
     on_legs = near.interpolate(posed.weights, posed.t_pos_idx)[:, leg_joints(skeleton)].sum(-1) > 0.5  # hands hang beside a skirt
     return np.where(on_legs & (level > 0) & (level < hem), off, 0.0)
 
@@ -56,10 +57,10 @@ def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) ->
     left, right = (_leg_point(skeleton, side, level) for side in ("left", "right"))
     across = left - right
     aside = ((v_pos - (left + right) / 2) * across).sum(-1) / (across * across).sum(-1)
-    share = _smoothstep((aside + _ACROSS) / (2 * _ACROSS))
+    share = smoothstep((aside + _ACROSS) / (2 * _ACROSS))
     both = {bone: [skeleton.index(side + bone) for side in ("left", "right")] for bone in LEGS}
     held = np.stack([on_body[:, both[bone]].sum(-1) for bone in LEGS], -1)
-    held *= np.minimum(1, _smoothstep(level / _GIVEN_OVER) / np.maximum(held.sum(-1), 1e-9))[:, None]
+    held *= np.minimum(1, smoothstep(level / _GIVEN_OVER) / np.maximum(held.sum(-1), 1e-9))[:, None]
     weights = np.zeros_like(on_body)
     for bone, of_bone in zip(LEGS, held.T, strict=True):
         weights[:, both[bone]] = of_bone[:, None] * np.stack([share, 1 - share], -1)
@@ -141,8 +142,3 @@ def _along_legs(v_pos: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.n
         levels.append(level)
         distances.append(np.linalg.norm(v_pos - point, axis=-1))
     return np.stack(levels, -1), np.stack(distances, -1)
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)

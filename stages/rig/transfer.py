@@ -13,6 +13,7 @@ import numpy as np
 from stages.artifacts.body import BodyModel, Skeleton
 from stages.artifacts.closest import Closest, closest_points
 from stages.artifacts.normals import vertex_normals
+from stages.rig.easing import smoothstep
 from stages.rig.hair import find_hair, hair_weights
 from stages.rig.inpaint import components_of, edges_of, inpaint
 from stages.rig.settings import RigSettings
@@ -68,9 +69,9 @@ def believed(v_pos: np.ndarray, v_nrm: np.ndarray, near: Closest, posed: BodyMod
     body_nrm = near.interpolate(vertex_normals(posed.v_pos, posed.t_pos_idx), posed.t_pos_idx)
     body_nrm /= np.maximum(np.linalg.norm(body_nrm, axis=-1, keepdims=True), 1e-12)
     least = np.cos(np.radians(settings.normal_deg))
-    facing = _smoothstep(((body_nrm * v_nrm).sum(-1) - least) / (1 - least) * 2)
+    facing = smoothstep(((body_nrm * v_nrm).sum(-1) - least) / (1 - least) * 2)
     distance = np.where(np.isfinite(near.distance), near.distance, settings.far_m)
-    return facing * (1 - _smoothstep((distance - settings.near_m) / (settings.far_m - settings.near_m)))
+    return facing * (1 - smoothstep((distance - settings.near_m) / (settings.far_m - settings.near_m)))
 
 
 def continuity_breaks(v_pos: np.ndarray, t_pos_idx: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -80,10 +81,6 @@ def continuity_breaks(v_pos: np.ndarray, t_pos_idx: np.ndarray, points: np.ndarr
     apart = np.linalg.norm(points[e[:, 0]] - points[e[:, 1]], axis=-1)
     return np.unique(e[apart > _STRETCH * length + _SLACK_M])
 
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
 
 
 def _eyes_to_head(weights: np.ndarray, t_pos_idx: np.ndarray, skeleton: Skeleton) -> np.ndarray:

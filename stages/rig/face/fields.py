@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from stages.rig.easing import smoothstep
 from stages.rig.face.colours import lab_of
 from stages.rig.face.cut import line_z
 from stages.rig.face.find import HAIR_WITHIN, Eye, Mouth, hair_lab, skin_lab
@@ -78,18 +79,13 @@ def gaze_shares(eye: Eye) -> tuple[np.ndarray, np.ndarray]:
     What has to give way is the white beside the iris, and lashes above and below it, where that does not show.
     """
     to_side, to_lid = (_depth(eye.mask, axis) / eye.mask.sum(axis).max() for axis in (1, 0))
-    calm = lambda side, lid: ndimage.gaussian_filter(_smooth(to_side / side) * _smooth(to_lid / lid), 1.0)  # noqa: E731
+    calm = lambda side, lid: ndimage.gaussian_filter(smoothstep(to_side / side) * smoothstep(to_lid / lid), 1.0)  # noqa: E731
     return calm(GIVING, GIVING_ACROSS), calm(GIVING_ACROSS, GIVING)
 
 
 def _depth(mask: np.ndarray, axis: int) -> np.ndarray:
     """(H, W) pixels along an axis to the nearer border of a convex mask."""
     return np.where(mask, np.minimum(np.cumsum(mask, axis), np.flip(np.cumsum(np.flip(mask, axis), axis), axis)), 0)
-
-
-def _smooth(t: np.ndarray) -> np.ndarray:
-    t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def skin_field(shape: SkinShape, landmarks: Landmarks, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

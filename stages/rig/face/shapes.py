@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stages.rig.easing import smoothstep
+
 
 @dataclass(frozen=True)
 class MouthShape:
@@ -39,8 +41,7 @@ class MouthShape:
         """(N,) from 0 to 1: how much of a one-sided shape there is at ``s``; those of both sides make a whole."""
         if not self.side:
             return np.ones_like(s)
-        t = np.clip(0.5 + self.side * s, 0, 1)
-        return t * t * (3 - 2 * t)
+        return smoothstep(0.5 + self.side * s)
 
     def sideways(self, s: np.ndarray, below: np.ndarray) -> np.ndarray:
         """(N,) half widths that lips move towards the character's left; ``below`` (N,) of the lower one."""

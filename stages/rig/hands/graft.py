@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from stages.artifacts.body import BodyModel
 from stages.artifacts.normals import vertex_normals
+from stages.rig.easing import smoothstep
 from stages.rig.hands.loops import border_loops, bridge
 from stages.rig.hands.wrist import Arm, NoHand, Wrist
 
@@ -109,9 +110,3 @@ def hollowness(v_pos: np.ndarray, v_nrm: np.ndarray, reach_m: float = 0.02) -> n
         rise = (v_pos[near] - v_pos[i]) @ v_nrm[i]
         out[i] = np.maximum(rise, 0).sum() / (0.25 * reach_m * len(near))
     return np.clip(out, 0, 1)
-
-
-def smoothstep(x: np.ndarray) -> np.ndarray:
-    """0 up to 0, 1 from 1 on, without a corner."""
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)

@@ -10,8 +10,8 @@ from scipy.interpolate import PchipInterpolator
 
 from stages.artifacts.body import Skeleton
 from stages.artifacts.motion import Clip, Posture
+from stages.rig.easing import smoothstep
 from stages.rig.motion.acting import SIGN, Arm, Score, Step, act
-from stages.rig.motion.feet import smooth
 from stages.rig.motion.retarget import leg_length
 
 IDLE_S, WALK_S, WAVE_S, TURN_S = 8.0, 1.0, 4.0, 6.0
@@ -92,7 +92,7 @@ def _pace(phase: np.ndarray, side: str, skeleton: Skeleton) -> Step:
     pitch = _keyed(phase, {0: -17, 0.10: 0, 0.34: 0, STANCE: 42, 0.72: 46, 0.90: -8, 1: -17})
     toes = _keyed(phase, {0: -17, 0.10: 0, 0.34: 0, STANCE: 2, 0.74: 24, 0.90: -6, 1: -17})
     base = _columns((middle[0] - ankle[0]) * 0.42 + 0 * phase, np.where(phase < STANCE, ground, air), 0.045 * leg * np.sin(np.pi * swing) ** 2)
-    about_heel = np.where(phase < STANCE, np.where(phase < 0.2, 1.0, 0.0), smooth(swing))
+    about_heel = np.where(phase < STANCE, np.where(phase < 0.2, 1.0, 0.0), smoothstep(swing))
     return Step(base, pitch, toes, 0 * phase, SIGN[side] * 5.0 + 0 * phase, about_heel)
 
 
@@ -117,7 +117,7 @@ def _turning_step(u: np.ndarray, side: str, first: int, skeleton: Skeleton) -> S
     each = 2.0 / TURN_STEPS
     since = (u - first / TURN_STEPS) / each
     swing = np.clip((since - np.floor(since)) * 2, 0, 1)
-    yaw = 360.0 * each * (np.floor(since) + smooth(swing)) + (15.0 if first else -15.0)
+    yaw = 360.0 * each * (np.floor(since) + smoothstep(swing)) + (15.0 if first else -15.0)
     lift = np.sin(np.pi * swing) ** 2
     leg = leg_length(skeleton)
     inwards = -SIGN[side] * 0.015 * leg
@@ -152,7 +152,7 @@ def _by_way(share: np.ndarray, start: np.ndarray, way: tuple[float, float, float
 
 def _between(u: np.ndarray, start: float, end: float) -> np.ndarray:
     """0 before ``start``, 1 after ``end``, smooth."""
-    return smooth(np.clip((u - start) / (end - start), 0, 1))
+    return smoothstep((u - start) / (end - start))
 
 
 def _keyed(phase: np.ndarray, keys: dict[float, float]) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from stages.artifacts.body import Skeleton
 from stages.artifacts.motion import Posture
 from stages.artifacts.rotations import about, matrices_of, quaternions_of, slerp
+from stages.rig.easing import smoothstep
 from stages.rig.motion.contacts import SIDES, Contacts, runs
 from stages.rig.motion.legs import Footing, lowered, stand
 
@@ -73,7 +74,7 @@ def _flattened(turns: np.ndarray, flat: np.ndarray, fps: float) -> np.ndarray:
         level = quaternions_of(about((0, 0, 1), np.arctan2(-ahead[0], ahead[1])))
         frames = np.arange(len(turns))
         away = np.maximum(np.maximum(start - frames, frames - (end - 1)), 0) / (EASE_S * fps)
-        share = smooth(1 - np.minimum(away, 1))
+        share = smoothstep(1 - away)
         others = np.zeros(len(turns), bool)
         for other in stretches:
             if other != (start, end):
@@ -109,7 +110,7 @@ def _between(shift: np.ndarray, stretches: list[tuple[int, int]]) -> np.ndarray:
     out[: stretches[0][0]] = shift[stretches[0][0]]
     out[stretches[-1][1] :] = shift[stretches[-1][1] - 1]
     for (_, end), (start, _) in zip(stretches, stretches[1:]):
-        share = smooth(np.arange(1, start - end + 1) / (start - end + 1))[:, None]
+        share = smoothstep(np.arange(1, start - end + 1) / (start - end + 1))[:, None]
         out[end:start] = shift[end - 1] * (1 - share) + shift[start] * share
     return out
 
@@ -123,10 +124,5 @@ def _above_ground(ankles: np.ndarray, turns: np.ndarray, toes: np.ndarray | None
         points.append(ankles + turns @ (joint - ankle) + toes @ (sole.tip - joint))
     lowest = np.min([p[:, 2] for p in points], 0)
     return ankles + np.maximum(-lowest, 0)[:, None] * [0.0, 0.0, 1.0]
-
-
-def smooth(share: np.ndarray) -> np.ndarray:
-    """3 s^2 - 2 s^3: from 0 to 1 with no speed at either end."""
-    return share * share * (3 - 2 * share)
 
 
