@@ -36,9 +36,10 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     if rig is None:
         context.warn("There is no rig (no conditions to take a skeleton from): the exported files are static.")
     parts = separate_parts(settings, mesh)
-    figure = Figure(mesh.mesh, parts=parts)
+    even = settings.normals == "even" or (settings.normals == "auto" and not mesh.metrics.get("views_agree", True))
+    figure = Figure(mesh.mesh, parts=parts, even=even)
     if rig is not None:
-        figure = Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden, parts)
+        figure = Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden, parts, even)
         figure = figure if parts is not None else figure.without(BENEATH)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ def _listing(settings: ExportSettings, figure: Figure, textures: Textures, files
         "clips": [{"name": c.name, "seconds": round(c.duration_s, 4), "fps": c.fps, "loops": c.loops, "ground_m_s": round(c.ground_m_s, 4)} for c in figure.clips],
     }
     if skinning is not None:
-        pictures = (textures.kd, textures.ks, textures.normal, *(encode_png(a.kd) for a in figure.attachments))
+        pictures = (textures.kd, textures.ks, *([textures.normal] if textures.normal else []), *(encode_png(a.kd) for a in figure.attachments))
         cost = performance.Cost(len(figure.t_pos_idx), performance.texture_memory_mb(pictures), _materials(settings, figure), joints)
         listing["vrchat"] = performance.told(cost)
     if figure.parts is not None:

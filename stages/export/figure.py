@@ -28,7 +28,8 @@ class Figure:
     """A textured surface, bound to a skeleton or not, and how it moves.
 
     ``colliders`` are what its chains of hair and cloth shall not swing into; ``attachments`` further surfaces on its skeleton, in place of its
-    ``hidden`` triangles (F,); ``morphs`` displacements of its own vertices; ``parts`` what its triangles are, if files are to hold them apart. Positions and normals are those of all surfaces, its own first.
+    ``hidden`` triangles (F,); ``morphs`` displacements of its own vertices; ``parts`` what its triangles are, if files are to hold them apart;
+    ``even``: light shall fall on it as if it had no bumps. Positions and normals are those of all surfaces, its own first.
     """
 
     mesh: TexturedMesh
@@ -39,6 +40,7 @@ class Figure:
     morphs: Mapping[str, Morph] = field(default_factory=dict)
     hidden: np.ndarray | None = None
     parts: Parts | None = None
+    even: bool = False
 
     def without(self, name: str) -> Figure:
         """The figure less the further surface of that name."""

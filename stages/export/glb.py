@@ -17,6 +17,7 @@ from stages.artifacts.normals import vertex_normals
 from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning
 from stages.export.delivery import Delivery
+from stages.export.even_normals import EVEN_SHARE, even_normals, fitted_to
 from stages.export.figure import Figure
 from stages.export.part_meshes import MainMeshes, PartMesh, combined, part_meshes
 
@@ -31,22 +32,25 @@ def write(delivery: Delivery) -> list[str]:
 def write_figure(delivery: Delivery, path: Path, material: GlbMaterial | None = None) -> None:
     """The figure as it stands in every file that is made of a GLB, with all its textures unless ``material`` says otherwise."""
     settings, figure, textures = delivery.settings, delivery.figure, delivery.textures
-    mesh, skinning = figure.mesh, figure.skinning
+    skinning = figure.skinning
     both = settings.double_sided or figure.parts is not None  # cloth is seen from within once what lies over it is taken off
     material = material or GlbMaterial(settings.name, textures.kd, textures.ks, textures.normal, double_sided=both)
     if skinning is None:
-        main = main_meshes(delivery, as_reconstructed(mesh), material, None)
+        main = main_meshes(delivery, as_reconstructed(figure), material, None)
         write_glb(path, main.mesh, main.material, name=settings.name, layers=main.layers, mesh_name=main.name)
         return
     named = delivery.named(skinning.skeleton)
-    main = main_meshes(delivery, surface_at_rest(figure, skinning), material, skinning)
-    layers = [*main.layers, *layers_of(figure.attachments, settings.name, apart(figure), both)]
+    surface = surface_at_rest(figure, skinning)
+    main = main_meshes(delivery, surface, material, skinning)
+    further = fitted_to(figure.attachments, surface.v_pos, surface.v_nrm) if figure.even else figure.attachments
+    layers = [*main.layers, *layers_of(further, settings.name, apart(figure), both)]
     write_glb(path, main.mesh, main.material, named, main.joints, main.weights, animations(figure, named), settings.name, layers, main.name)
 
 
 def main_meshes(delivery: Delivery, surface: GlbMesh, material: GlbMaterial, skinning: Skinning | None) -> MainMeshes:
     """What is seen of the main surface as meshes: one with the figure's name, or one for each of its parts."""
     figure, settings = delivery.figure, delivery.settings
+    surface = replace(surface, plain=material.normal_png is None)
     if figure.parts is None:
         whole = PartMesh(settings.name, surface, np.arange(len(surface.v_pos)))
         return combined([whole], material, skinning, own_materials=False)
@@ -54,9 +58,11 @@ def main_meshes(delivery: Delivery, surface: GlbMesh, material: GlbMaterial, ski
     return combined(part_meshes(surface, figure.parts, shown), material, skinning, settings.part_materials)
 
 
-def as_reconstructed(mesh: TexturedMesh) -> GlbMesh:
+def as_reconstructed(figure: Figure) -> GlbMesh:
     """A figure without a rig."""
-    return GlbMesh(mesh.v_pos, mesh.t_pos_idx, mesh.v_nrm, mesh.v_tex, mesh.t_tex_idx, mesh.v_tng)
+    mesh = figure.mesh
+    v_nrm, v_tng = (shaded_normals(figure, mesh.v_pos.astype(np.float64)), None) if figure.even else (mesh.v_nrm, mesh.v_tng)
+    return GlbMesh(mesh.v_pos, mesh.t_pos_idx, v_nrm, mesh.v_tex, mesh.t_tex_idx, v_tng)
 
 
 def surface_at_rest(figure: Figure, skinning: Skinning) -> GlbMesh:
@@ -65,9 +71,14 @@ def surface_at_rest(figure: Figure, skinning: Skinning) -> GlbMesh:
     Tangents belong to the pose of the pictures; at rest the writer makes its own from positions and texture coordinates.
     """
     mesh, v_pos = figure.mesh, skinning.v_pos_rest.astype(np.float64)
-    v_nrm = vertex_normals(v_pos, mesh.t_pos_idx)  # of hidden triangles as well, so that no shade shows where they end
     t_pos_idx, t_tex_idx = seen(mesh, figure.hidden)
-    return GlbMesh(v_pos, t_pos_idx, v_nrm, mesh.v_tex, t_tex_idx, morphs=figure.morphs)
+    return GlbMesh(v_pos, t_pos_idx, shaded_normals(figure, v_pos), mesh.v_tex, t_tex_idx, morphs=figure.morphs)
+
+
+def shaded_normals(figure: Figure, v_pos: np.ndarray) -> np.ndarray:
+    """(V, 3) normals of the main surface at ``v_pos`` (V, 3) that light falls on; of hidden triangles as well, so that no shade shows where they end."""
+    t_pos_idx = figure.mesh.t_pos_idx
+    return even_normals(v_pos, t_pos_idx, EVEN_SHARE * float(np.ptp(v_pos[:, 2]))) if figure.even else vertex_normals(v_pos, t_pos_idx)
 
 
 def seen(mesh: TexturedMesh, hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from stages.export.textures import Textures
 
 
 def write(delivery: Delivery) -> list[str]:
-    """``name``.obj, ``name``.mtl and three textures; returns the files' names."""
+    """``name``.obj, ``name``.mtl and the textures; returns the files' names."""
     figure, mesh = delivery.figure, delivery.figure.mesh
     t_pos_idx, t_tex_idx = seen(mesh, figure.hidden)
     own = len(mesh.v_pos)
@@ -39,15 +39,16 @@ def write_obj(
     folder: Path, name: str, v_pos: np.ndarray, v_nrm: np.ndarray, v_tex: np.ndarray, t_pos_idx: np.ndarray, t_tex_idx: np.ndarray,
     textures: Textures, attachments: Sequence[Attachment] = (), parts: Mapping[str, np.ndarray] | None = None,
 ) -> list[str]:
-    """``name``.obj, ``name``.mtl, three textures and one of each attachment into ``folder``; returns the files' names. World frame.
+    """``name``.obj, ``name``.mtl, the textures and one of each attachment into ``folder``; returns the files' names. World frame.
 
     ``parts``: name -> (F,) bool, groups of triangles that stand one after the other under their name.
     """
-    pictures = {f"{name}_kd.png": textures.kd, f"{name}_ks.png": textures.ks, f"{name}_normal.png": textures.normal}
+    pictures = {f"{name}_kd.png": textures.kd, f"{name}_ks.png": textures.ks}
+    pictures |= {f"{name}_normal.png": textures.normal} if textures.normal else {}
     pictures |= {f"{name}_{a.name}.png": encode_png(a.kd) for a in attachments}
     for file, png in pictures.items():
         (folder / file).write_bytes(png)
-    (folder / f"{name}.mtl").write_text(_mtl(name) + "".join(_attachment_mtl(name, a.name) for a in attachments), encoding="utf-8")
+    (folder / f"{name}.mtl").write_text(_mtl(name, textures.normal is not None) + "".join(_attachment_mtl(name, a.name) for a in attachments), encoding="utf-8")
     lines = [f"mtllib {name}.mtl", f"o {name}"]
     lines += _object(v_pos, v_nrm, v_tex, t_pos_idx, t_tex_idx, name, (0, 0), parts or {})
     before = (len(v_pos), len(v_tex))
@@ -79,11 +80,11 @@ def _faces(corners: np.ndarray) -> list[str]:
     return [f"f {a}/{ta}/{a} {b}/{tb}/{b} {c}/{tc}/{c}" for a, ta, b, tb, c, tc in corners.tolist()]
 
 
-def _mtl(name: str) -> str:
-    """Base colour and normal map; ORM stands in a comment, since MTL has no packed form."""
+def _mtl(name: str, bumps: bool) -> str:
+    """Base colour and, with ``bumps``, a normal map; ORM stands in a comment, since MTL has no packed form."""
+    normal = [f"map_Bump -bm 1 {name}_normal.png", f"norm {name}_normal.png"] if bumps else []
     return "\n".join([
-        f"newmtl {name}", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {name}_kd.png", f"map_Bump -bm 1 {name}_normal.png",
-        f"norm {name}_normal.png", f"# occlusion, roughness, metallic in red, green, blue: {name}_ks.png",
+        f"newmtl {name}", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {name}_kd.png", *normal, f"# occlusion, roughness, metallic in red, green, blue: {name}_ks.png",
     ]) + "\n"
 
 

@@ -52,6 +52,10 @@ class ExportSettings(BaseModel):
         "(mannequin). Joints that are no humanoid's keep theirs."
     )
     texture_px: int = Field(0, ge=0, le=8192, description="Largest side of the exported textures (pixels); larger ones are reduced. 0 keeps them.")
+    normals: Literal["auto", "even", "surface"] = Field(
+        "auto", description="What light falls on, in every file. `surface`: every bump. `even`: the surface without what is smaller than a fortieth of the height. `auto`: even "
+        "where the views did not agree, as painted ones do not; their bumps would throw patches of shade. The surface itself is the same."
+    )
     stl_height_mm: float = Field(0.0, ge=0, le=10_000, description="Height of the figure in the STL (millimetres); 0: life size, 1 m is 1000 mm.")
     parts: Literal["auto", "separate", "joined"] = Field(
         "auto", description="Hair, face, clothes as meshes of their own, named after them (`separate`), or all in one mesh (`joined`). `auto`: separate where "

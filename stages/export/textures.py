@@ -13,11 +13,11 @@ from stages.artifacts.mesh import KD, KS, NORMAL, MeshAsset
 
 @dataclass(frozen=True)
 class Textures:
-    """PNG files as bytes, and the side of the base colour in pixels."""
+    """PNG files as bytes, ``normal`` None where it would change nothing, and the side of the base colour in pixels."""
 
     kd: bytes
     ks: bytes
-    normal: bytes
+    normal: bytes | None
     side_px: int
 
 
@@ -25,7 +25,8 @@ def textures_of(mesh: MeshAsset, limit_px: int) -> Textures:
     """The mesh's three textures with no side above ``limit_px`` (0: any)."""
     kd, ks, normal = (_limited(mesh.folder / name, limit_px, normal=name == NORMAL) for name in (KD, KS, NORMAL))
     side = max(read_png(mesh.folder / KD).shape[:2])
-    return Textures(kd, ks, normal, min(side, limit_px) if limit_px else side)
+    flat = bool((np.ptp(read_png(mesh.folder / NORMAL).reshape(-1, 3), axis=0) == 0).all())
+    return Textures(kd, ks, None if flat else normal, min(side, limit_px) if limit_px else side)
 
 
 def _limited(path: Path, limit_px: int, normal: bool) -> bytes:

@@ -20,12 +20,12 @@ from stages.artifacts.morphs import GAZES
 from stages.artifacts.parts import HANDS
 from stages.artifacts.rig import Skinning, blended_transforms
 from stages.export.delivery import Delivery
+from stages.export.even_normals import even_on_head, fitted_to
 from stages.export.expressions import expressions
 from stages.export.glb import apart, layers_of, main_meshes, surface_at_rest
 from stages.export.mtoon import make_toon
 from stages.export.spring_bones import moved, spring_bones
 from stages.export.t_pose import in_t_pose, t_pose_transforms
-from stages.export.toon_normals import even_normals, laid_on
 from stages.export.vrm_meta import meta
 
 SPEC_VERSION = "1.0"
@@ -76,11 +76,10 @@ def _body(delivery: Delivery, skinning: Skinning, into_t_pose: np.ndarray) -> Gl
     material = GlbMaterial(settings.name, textures.kd, normal_png=normal, roughness=0.9, double_sided=both)
     turn = blended_transforms(skinning.joints, skinning.weights, into_t_pose)[:, :3, :3]
     plain = surface_at_rest(figure, skinning)
-    v_nrm = even_normals(plain.v_pos, figure.mesh.t_pos_idx, skinning)
+    v_nrm = plain.v_nrm if figure.even else even_on_head(plain.v_pos, figure.mesh.t_pos_idx, skinning)
     surface = replace(plain, v_nrm=v_nrm, morphs={name: morph.turned(turn) for name, morph in figure.morphs.items()})
     main = main_meshes(delivery, surface, material, skinning)
-    further = [moved_attachment(a, into_t_pose) for a in figure.attachments]
-    further = [replace(a, v_nrm=laid_on(a, plain.v_pos, v_nrm)) if a.morphs and not a.own_mesh else a for a in further]
+    further = fitted_to([moved_attachment(a, into_t_pose) for a in figure.attachments], plain.v_pos, v_nrm)
     layers = main.layers + layers_of(further, settings.name, apart(figure), both)
     named = delivery.named(skinning.skeleton)
     return glb_document(main.mesh, main.material, named, main.joints, main.weights, settings.name, tangents=False, layers=layers, mesh_name=main.name)

@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=8,
+    version=9,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -18,7 +18,7 @@ from stages.artifacts.mesh import KD, KS, LIGHT, NORMAL, MeshAsset, TexturedMesh
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
-from stages.mesh.calm import fitting
+from stages.mesh.calm import agreeing, fitting
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.labels import labelled
 from stages.mesh.level import best_level
@@ -66,7 +66,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     baked, light = mesh, None
     if settings.lighting != "unlit":
         mesh, light = told_apart(mesh, fixed["seen"], settings, context.log)
-    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts, light)
+    asset = write(context.out, replace(mesh, v_pos=mesh.v_pos / np.float32(inputs.field.metres_per_unit)), parts, light, agreeing(inputs.field))
     preview.write(context.out / "preview", mesh, observed, curves, parts)
     if light is not None:
         preview.write_light(context.out / "preview", baked, mesh, light)
@@ -162,12 +162,13 @@ def face_colours(mesh: TexturedMesh) -> np.ndarray:
     return mesh.kd[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
 
 
-def write(folder: Path, mesh: TexturedMesh, parts: Parts | None = None, light: DistantLight | None = None) -> MeshAsset:
-    """The artifact's files: arrays, textures, figures, parts and light where there are some, and the GLB."""
+def write(folder: Path, mesh: TexturedMesh, parts: Parts | None = None, light: DistantLight | None = None, agree: bool = True) -> MeshAsset:
+    """The artifact's files: arrays, textures, figures (whether the views ``agree`` among them), parts and light where there are some, and the GLB."""
     lengths = np.linalg.norm(np.ptp(mesh.v_pos, axis=0))
     metrics = {
         "triangles": len(mesh.t_pos_idx), "vertices": len(mesh.v_pos), "pieces": len(np.unique(face_components(mesh.t_pos_idx))),
         "edges_manifold": is_edge_manifold(mesh.t_pos_idx), "bounding_box_diagonal_m": round(float(lengths), 4),
+        "views_agree": agree,
     }
     if parts is not None:
         area = face_areas(mesh.v_pos, mesh.t_pos_idx)

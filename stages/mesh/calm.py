@@ -40,11 +40,23 @@ def fitting(settings: MeshSettings, field: FieldGrid) -> MeshSettings:
 
     A field that does not say it counts as learnt from painted views.
     """
-    psnr = float(field.metrics.get("training_psnr_db", ANCHORS[0].psnr_db))
+    psnr, agree = explained_db(field), agreeing(field)
     if settings.final_colours is None:
-        settings = settings.model_copy(update={"final_colours": "projected" if psnr < MEAN_FROM_DB else "fitted"})
+        settings = settings.model_copy(update={"final_colours": "fitted" if agree else "projected"})
+    if settings.normal_map is None:
+        settings = settings.model_copy(update={"normal_map": "baked" if agree else "flat"})
     names = [f.name for f in fields(Calm) if f.name != "psnr_db" and getattr(settings, f.name) is None]
     return settings.model_copy(update={name: _between(name, psnr) for name in names})
+
+
+def explained_db(field: FieldGrid) -> float:
+    """The PSNR that ``field`` ended its training with."""
+    return float(field.metrics.get("training_psnr_db", ANCHORS[0].psnr_db))
+
+
+def agreeing(field: FieldGrid) -> bool:
+    """Do the views that ``field`` has learnt from show one and the same thing?"""
+    return explained_db(field) >= MEAN_FROM_DB
 
 
 def _between(name: str, psnr_db: float) -> float | int:

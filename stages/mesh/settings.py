@@ -51,7 +51,8 @@ class MeshSettings(BaseModel):
     outvote: bool = Field(
         True, description="Where pictures are laid onto the surface, let one count little whose colours most others contradict, as where it has painted over."
     )
-    normal_map: Literal["baked", "flat"] = Field("baked", description="baked: detail that decimation lost; flat: none.")
+    normal_map: Literal["baked", "flat"] | None = Field(
+        None, description="baked: detail that decimation lost; flat: none. null: baked where the views agree; of views that do not, that detail is bumps.")
     lighting: Literal["unlit", "environment", "auto"] = Field(
         "unlit",
         description="unlit: the texture is what the views show; environment: distant light with the surface's own shadows is found and divided out; auto: that, "

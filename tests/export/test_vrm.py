@@ -20,9 +20,9 @@ from stages.artifacts.rig import Rig, Skinning
 from stages.conditions.body.asset import load_base_body
 from stages.conditions.importing import importers
 from stages.export import STAGE, ExportInputs
+from stages.export.even_normals import even_on_head, laid_on
 from stages.export.settings import ExportSettings
 from stages.export.t_pose import in_t_pose, sole_height_m
-from stages.export.toon_normals import even_normals, laid_on
 from stages.export.vrm import _SLIDE, look_at, moves_eyes
 from stages.rig.inpaint import strongest
 from tests.export.attached import attachments
@@ -221,7 +221,7 @@ def test_a_bumpy_head_has_even_normals_and_the_rest_keeps_its_own() -> None:
     even, rough = skinning.v_pos_rest.astype(float), skinning.v_pos_rest + np.random.default_rng(0).normal(0, 0.0006, skinning.v_pos_rest.shape)
     meant = vertex_normals(even, mesh.t_pos_idx)
     off = lambda normals: np.degrees(np.arccos(np.clip((normals * meant).sum(-1), -1, 1)))  # noqa: E731
-    made = even_normals(rough, mesh.t_pos_idx, skinning)
+    made = even_on_head(rough, mesh.t_pos_idx, skinning)
     on_head = (skinning.joints == skinning.skeleton.index("head")) & (skinning.weights == 1)
     inside = on_head.any(-1)
     assert np.percentile(off(vertex_normals(rough, mesh.t_pos_idx))[inside], 95) > 8 > 1.2 > np.percentile(off(made)[inside], 95)

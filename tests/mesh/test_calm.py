@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.artifacts.field import METRICS, FieldGrid
-from stages.mesh.calm import ANCHORS, fitting
+from stages.mesh.calm import ANCHORS, agreeing, fitting
 from stages.mesh.settings import MeshSettings
 
 
@@ -46,3 +46,11 @@ def test_views_that_agree_leave_hollows_open_and_have_a_finer_grid(tmp_path: Pat
 def test_the_users_word_counts(tmp_path: Path) -> None:
     got = fitting(MeshSettings(sdf_smoothness=0.0, grid_cells=40), field_of(tmp_path, 27.0))
     assert (got.sdf_smoothness, got.grid_cells) == (0.0, 40) and got.sdf_rate == pytest.approx(TRUE.sdf_rate)
+
+
+@pytest.mark.parametrize(("psnr_db", "colours", "normal_map"), [(22.0, "projected", "flat"), (None, "projected", "flat"), (29.0, "fitted", "baked")])
+def test_detail_of_views_that_disagree_goes_into_no_normal_map(tmp_path: Path, psnr_db: float | None, colours: str, normal_map: str) -> None:
+    field = field_of(tmp_path, psnr_db)
+    got = fitting(MeshSettings(), field)
+    assert (got.final_colours, got.normal_map) == (colours, normal_map) and agreeing(field) == (normal_map == "baked")
+    assert fitting(MeshSettings(normal_map="baked"), field).normal_map == "baked"
