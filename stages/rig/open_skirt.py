@@ -28,9 +28,12 @@ from stages.rig.unpose import unpose
 
 NAME = "skirt_inside"
 CLOTH_M = 0.007
+FINE = 3  # looks a point, either way
+TUCK_M = 0.008  # above the hem, where it begins
 AROUND = 48  # directions round the axis
 RING_M = 0.05
 FIRST_M = -0.06  # below the hip joints, where the inside ends
+WAIST_M = 0.06  # below them cloth may lie too close to the skin to be told from it; it is cloth all the same
 UNKNOWN = 0.35  # of the directions and rings that may meet no cloth
 SHADE = 0.82
 ABOVE_M, BELOW_M = 0.1, 0.05  # the hip joints and the hem, where the legs end
@@ -69,7 +72,7 @@ def opened(
         return Opened()
     under = underside(v_pos, t_pos_idx, transfer.skirt, axis)
     depth = axis.depth(v_pos)
-    waist = (depth < 0) & (depth > FIRST_M - RING_M) & (transfer.weights[:, leg_joints(posed.skeleton)].sum(-1) > 0.5) & ~transfer.hair
+    waist = (depth < WAIST_M) & (depth > FIRST_M - RING_M) & (transfer.weights[:, leg_joints(posed.skeleton)].sum(-1) > 0.5) & ~transfer.hair
     cloth = np.flatnonzero(((transfer.skirt > 0.3) | waist)[t_pos_idx].all(1) & ~under)
     if not under.any() or not len(cloth):
         return Opened()
@@ -95,22 +98,33 @@ class Wall:
 def cloth_inside(v_pos: np.ndarray, cloth: np.ndarray, hem: np.ndarray, axis: Axis) -> Wall | None:
     """The wall ``CLOTH_M`` inside ``cloth`` (C, 3), found by looking outward from the axis; None where too many looks meet nothing."""
     rings = max(3, int(np.ceil((hem.max() - FIRST_M) / RING_M)) + 1)
-    depth = FIRST_M + np.linspace(0, 1, rings)[:, None] * (hem - FIRST_M)
-    angle = 2 * np.pi * np.arange(AROUND) / AROUND
+    finely = (FINE * (rings - 1) + 1, FINE * AROUND)
+    hem = np.interp(np.arange(finely[1]) / FINE, np.arange(AROUND), hem, period=AROUND)
+    depth = FIRST_M + np.linspace(0, 1, finely[0])[:, None] * (hem - TUCK_M - FIRST_M)
+    angle = 2 * np.pi * np.arange(finely[1]) / finely[1]
     ways = np.stack([np.cos(angle), np.sin(angle)], 1) @ axis.sides.T
-    radius = np.full((rings, AROUND), np.nan)
+    radius = np.full(finely, np.nan)
     for a, way in enumerate(ways):
         eyes = axis.origin + depth[:, a, None] * axis.down
         radius[:, a] = sight(eyes, way, v_pos, cloth)
-    if np.isnan(radius).mean() > UNKNOWN or np.isnan(radius).all(1).any():
+    if np.isnan(radius).mean() > UNKNOWN or np.isnan(radius).all():
         return None
-    for row in radius:
-        known = np.flatnonzero(~np.isnan(row))
-        row[:] = np.interp(np.arange(AROUND), known, row[known], period=AROUND)
-    radius = ndimage.gaussian_filter1d(radius, 0.6, axis=1, mode="wrap")
+    radius = _filled(_filled(radius.T).T, period=finely[1])  # along the cloth first: across, its sides stand further out than its back
+    radius = ndimage.minimum_filter(radius, FINE, mode=("nearest", "wrap"))[::FINE, ::FINE]  # hollows between the points of a coarse wall count
+    depth, ways = depth[::FINE, ::FINE], ways[::FINE]
     points = axis.origin + depth[..., None] * axis.down + (radius - CLOTH_M)[..., None] * ways
     near = SurfaceTree.of(v_pos, cloth).closest(points.reshape(-1, 3))
     return Wall(points, near.triangle.reshape(rings, AROUND), near.bary.reshape(rings, AROUND, 3))
+
+
+def _filled(rows: np.ndarray, period: int | None = None) -> np.ndarray:
+    """(N, M) with NaN between known values of a row on the straight line between them; rows of nothing but NaN as they are."""
+    out = rows.copy()
+    for row in out:
+        known = np.flatnonzero(~np.isnan(row))
+        if len(known):
+            row[:] = np.interp(np.arange(len(row)), known, row[known], period=period)
+    return out
 
 
 def ring_triangles(rings: int, around: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from stages.artifacts.closest import SurfaceTree, closest_points
 from stages.artifacts.rig import Skinning, skin_sparse
 from stages.rig.bind import bind
 from stages.rig.inpaint import components_of
-from stages.rig.open_skirt import AROUND, CLOTH_M, NAME, Opened, opened, ring_triangles
+from stages.rig.open_skirt import AROUND, CLOTH_M, NAME, Opened, cloth_inside, opened, ring_triangles
 from stages.rig.settings import RigSettings
 from stages.rig.skirt import sight
 from stages.rig.transfer import Transfer
@@ -82,7 +82,9 @@ def test_the_inside_looks_at_the_legs_and_lies_within_the_cloth() -> None:
     outward = Axis.of(body()).outward(both.v_pos_rest[own].mean(1))
     assert ((_normals(both.v_pos_rest, own) * outward).sum(-1) < 0).mean() > 0.99
     near = closest_points(points, v_pos, faces[~skirt.hidden])
-    assert abs(np.median(near.distance) - CLOTH_M) < 0.002
+    assert CLOTH_M - 0.002 < np.median(near.distance) < 2 * CLOTH_M
+    beneath = ((near.point - points) * _normals(v_pos, faces[~skirt.hidden])[near.triangle]).sum(-1)
+    assert (beneath > 0).mean() > 0.95 and beneath.min() > -0.01  # the hem's own curl
     assert points[:, 2].min() > HEM - 0.02 and points[:, 2].max() > HIP
     colour = _texels(both)[inside]
     assert (colour < NAVY + 0.02).all(1).mean() > 0.9 and (colour[:, 2] > 2 * colour[:, 0]).mean() > 0.9
@@ -98,6 +100,17 @@ def test_the_legs_go_on_from_under_the_hem_to_the_hips() -> None:
     outward = _normals(v_pos, faces[~skirt.hidden])[near.triangle]
     beneath = ((near.point - points) * outward).sum(-1)
     assert np.percentile(beneath, 5) > 0
+
+
+def test_where_no_cloth_is_met_the_wall_goes_on_along_the_cloth() -> None:
+    v_pos, faces, _, transfer, skirt = dressed()
+    axis = Axis.of(body())
+    cloth = faces[(transfer.skirt[faces].min(1) > 0.3) & ~skirt.hidden]
+    whole = cloth_inside(v_pos, cloth, np.full(AROUND, HIP - HEM), axis)
+    depth, behind = axis.depth(v_pos[cloth].mean(1)), v_pos[cloth].mean(1)[:, 1] > 0
+    torn = cloth_inside(v_pos, cloth[~(behind & (depth > 0.12) & (depth < 0.17))], np.full(AROUND, HIP - HEM), axis)
+    assert np.abs(torn.points - whole.points).max() < 0.02
+    assert cloth_inside(v_pos, cloth[~behind], np.full(AROUND, HIP - HEM), axis) is None  # half a skirt is an apron
 
 
 def test_cloth_and_its_inside_move_as_one() -> None:
