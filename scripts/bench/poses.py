@@ -2,8 +2,11 @@
 
     python -m scripts.bench.poses runs/truths --files Knight.glb --json docs/benchmarks/poses.json --png poses.png
 
+    python -m scripts.bench.poses --runs outputs/mika outputs/gallery/sora --json docs/benchmarks/poses_painted.json
+
 The folder is one that ``scripts.bench.rigs`` reads. Each figure of a reconstruction stands beside that of the body that it was bound to, and
-that of what was reconstructed: its maker's surface, clothes and all, in the maker's weights.
+that of what was reconstructed: its maker's surface, clothes and all, in the maker's weights. Of runs, which have no maker, the figure with its skirt open beneath
+stands beside the same with it closed, and the body.
 
 - crossing: length of the lines along which triangles run through one another in the pose and did not at rest, in heights of the figure.
   A length does not grow with the number of triangles, as a count of pairs would.
@@ -23,6 +26,7 @@ from scripts.bench.machine import described, report
 from scripts.bench.rigs import RigTruth, mean_of, truths_in
 from scripts.body.intersections import crossing_pairs
 from stages.artifacts.body import BodyModel, axis_angle_wxyz, skin
+from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.normals import vertex_normals
@@ -110,7 +114,7 @@ def within(figures: dict[str, float], of_body: dict[str, float]) -> dict[str, fl
 
 def compared(truth: RigTruth, mesh: MeshAsset, settings: RigSettings) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Figures of the reconstruction, of its body and of the maker's own surface, pose by pose, and a picture of the first two."""
-    figure, body = shown(truth, mesh, settings), truth.body
+    figure, body = shown(truth.body, truth.body_posed, truth.rest2posed, mesh, settings), truth.body
     ours = {pose: figure.posed(figure.skinning.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
     bare = {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
     makers = {pose: truth.posed(body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
@@ -124,12 +128,26 @@ def compared(truth: RigTruth, mesh: MeshAsset, settings: RigSettings) -> tuple[d
     return {**rows, "mean": mean, **times}, tiles
 
 
-def shown(truth: RigTruth, mesh: MeshAsset, settings: RigSettings) -> Joined:
+def shown(body: BodyModel, posed: BodyModel, rest2posed: np.ndarray, mesh: MeshAsset, settings: RigSettings) -> Joined:
     """The reconstruction bound as the rig stage binds it, its skirt opened if it has one, without chains, hands or a face."""
     v_rgb = vertex_colours(mesh.mesh)
-    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, truth.body, truth.body_posed, truth.rest2posed, settings, v_rgb)
-    skirt = opened(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, truth.body_posed, truth.rest2posed) if settings.skirts == "auto" else Opened()
+    skinning, transfer = bind(mesh.v_pos, mesh.t_pos_idx, body, posed, rest2posed, settings, v_rgb)
+    skirt = opened(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, posed, rest2posed) if settings.skirts == "auto" else Opened()
     return Joined(mesh.mesh, skinning, skirt.attachments, None, skirt.hidden)
+
+
+def of_run(run: Path, settings: RigSettings) -> dict[str, Any]:
+    """Figures of a run's reconstruction, of the same with its skirt closed, and of its body."""
+    mesh, conditions = MeshAsset.open(run / "stages" / "mesh"), ConditionSet.open(run / "stages" / "conditions")
+    body, rows = conditions.body_rest, {}
+    for name, skirts in (("result", settings.skirts), ("closed", "closed")):
+        figure = shown(body, conditions.body_posed, conditions.rest2posed, mesh, settings.model_copy(update={"skirts": skirts}))
+        posed = {pose: figure.posed(figure.skinning.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
+        rows[name] = figures_of(figure.v_pos, posed, figure.t_pos_idx)
+    bare = {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
+    rows["body"] = figures_of(body.v_pos, bare, body.t_pos_idx)
+    mean = {key: mean_of(row.values()) for key, row in rows.items()}
+    return {**rows, "mean": mean, "times_the_body": within(mean["result"], mean["body"]), "closed_times_the_body": within(mean["closed"], mean["body"])}
 
 
 def _picture(body: BodyModel, v_pos: np.ndarray) -> np.ndarray:
@@ -140,7 +158,8 @@ def _picture(body: BodyModel, v_pos: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path, nargs="+", help="folders that scripts.bench.reconstruction has filled")
+    parser.add_argument("work", type=Path, nargs="*", help="folders that scripts.bench.reconstruction has filled")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs, in place of those")
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="skinned GLB files")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path, help="folder for a sheet of each figure: result and body in every pose")
@@ -152,7 +171,10 @@ def main() -> None:
             if o.png:
                 o.png.mkdir(parents=True, exist_ok=True)
                 write_png(o.png / f"{truth.name}.png", contact_sheet(tiles, 8, [label for pose in SUITE for label in (pose, "body")]))
-    means = {times: mean_of(row[times] for row in rows.values()) for times in ("times_the_body", "times_the_maker")}
+    for run in o.runs:
+        rows[run.name] = of_run(run, settings)
+    kinds = ("times_the_body", "closed_times_the_body" if o.runs else "times_the_maker")
+    means = {times: mean_of(row[times] for row in rows.values() if times in row) for times in kinds}
     report({"machine": machine, "settings": settings.model_dump(mode="json"), "figures": rows, **means}, o.json)
 
 
