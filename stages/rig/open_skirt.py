@@ -17,7 +17,7 @@ from stages.artifacts.body import BodyModel
 from stages.artifacts.closest import SurfaceTree, closest_points
 from stages.artifacts.decimate import decimated
 from stages.artifacts.rig import Skinning
-from stages.rig.beneath import WITH_CLOTH_M, drawn_in, outer_piece
+from stages.rig.beneath import WITH_CLOTH_M, drawn_in
 from stages.rig.easing import smoothstep
 from stages.rig.hands.colour import baked
 from stages.rig.inpaint import strongest
@@ -78,10 +78,11 @@ def opened(
         return Opened()
     hem = hem_depth(v_pos, t_pos_idx[cloth], under, t_pos_idx, axis, AROUND)
     wall = cloth_inside(v_pos, t_pos_idx[cloth], hem, axis)
-    if wall is None:
+    bare = _part_inside(posed, float(hem.max()), axis)
+    if wall is None or not len(bare[1]):
         return Opened()
     inside = _lining(wall, skinning, t_pos_idx[cloth], v_rgb)
-    legs = _legs(v_pos, t_pos_idx[~under], v_rgb, transfer, float(hem.max()), axis, posed)
+    legs = _legs(bare, v_pos, t_pos_idx[~under], v_rgb, transfer, float(hem.max()), axis, posed)
     return Opened((_attachment(inside, legs, rest2posed),), under)
 
 
@@ -145,9 +146,12 @@ def _lining(wall: Wall, skinning: Skinning, cloth: np.ndarray, v_rgb: np.ndarray
     return Piece(wall.points.reshape(-1, 3), ring_triangles(*wall.triangle.shape), SHADE * np.einsum("nk,nkc->nc", bary, v_rgb[rows]), dense)
 
 
-def _legs(v_pos: np.ndarray, kept: np.ndarray, v_rgb: np.ndarray, transfer: Transfer, hem: float, axis: Axis, posed: BodyModel) -> Piece:
-    """The body's legs and hips under the surface's ``kept`` triangles (K, 3), which lack the underside; in the colour of the legs below the ``hem``."""
-    start, faces = decimated(*_part_inside(posed, hem, axis), LEG_TRIANGLES)
+def _legs(
+    bare: tuple[np.ndarray, np.ndarray], v_pos: np.ndarray, kept: np.ndarray, v_rgb: np.ndarray, transfer: Transfer, hem: float, axis: Axis, posed: BodyModel
+) -> Piece:
+    """The ``bare`` legs and hips (vertices, triangles) under the surface's ``kept`` triangles (K, 3), which lack the underside; in the colour of the legs below
+    the ``hem``."""
+    start, faces = decimated(*bare, LEG_TRIANGLES)
     start, around = start.astype(np.float64), np.unique(kept)
     own = closest_points(start, posed.v_pos, posed.t_pos_idx).interpolate(posed.weights, posed.t_pos_idx)
     moved = drawn_in(start, faces, v_pos, kept, CLEAR_M * transfer.skirt)
@@ -157,19 +161,17 @@ def _legs(v_pos: np.ndarray, kept: np.ndarray, v_rgb: np.ndarray, transfer: Tran
     share = (close * smoothstep((hem - axis.depth(start)) / OWN_M))[:, None]
     dense = (1 - share) * own + share * over.interpolate(transfer.weights, kept)
     below = axis.depth(v_pos[around]) - hem
-    bare = around[(transfer.skirt[around] < 0.3) & (below > STOCKING_M[0]) & (below < STOCKING_M[1])]
-    colour = np.median(v_rgb[bare if len(bare) else around], axis=0)
+    stocking = around[(transfer.skirt[around] < 0.3) & (below > STOCKING_M[0]) & (below < STOCKING_M[1])]
+    colour = np.median(v_rgb[stocking if len(stocking) else around], axis=0)
     return Piece(moved, faces, np.tile(colour, (len(moved), 1)), dense)
 
 
 def _part_inside(posed: BodyModel, hem: float, axis: Axis) -> tuple[np.ndarray, np.ndarray]:
     """Positions (V', 3) and triangles (F', 3) of the body's hips and legs down to a little below the ``hem``."""
-    body, faces = outer_piece(posed)
-    weights = closest_points(body, posed.v_pos, posed.t_pos_idx).interpolate(posed.weights, posed.t_pos_idx)
-    depth = axis.depth(body)
-    inside = (weights[:, leg_joints(posed.skeleton)].sum(-1) > 0.5) & (depth > -ABOVE_M) & (depth < hem + BELOW_M)
-    used, index = np.unique(faces[inside[faces].all(1)], return_inverse=True)
-    return body[used], index.reshape(-1, 3)
+    depth = axis.depth(posed.v_pos)
+    inside = (posed.weights[:, leg_joints(posed.skeleton)].sum(-1) > 0.5) & (depth > -ABOVE_M) & (depth < hem + BELOW_M)
+    used, index = np.unique(posed.t_pos_idx[inside[posed.t_pos_idx].all(1)], return_inverse=True)
+    return posed.v_pos[used], index.reshape(-1, 3)
 
 
 def _attachment(inside: Piece, legs: Piece, rest2posed: np.ndarray) -> Attachment:
