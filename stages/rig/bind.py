@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.errors import StageError
 from pipeline.stage import StageContext
 from stages.artifacts.body import BodyModel
-from stages.artifacts.chains import chains_of
+from stages.artifacts.chains import Chain, chains_of
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import to_u8
 from stages.artifacts.mesh import MeshAsset, TexturedMesh
@@ -95,18 +97,13 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     skirt = Opened()
     if settings.skirts == "auto" and mesh.parts is None:
         skirt = opened(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, posed, rest2posed)
-    metrics = {
-        "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
-        "trusted_share": round(trusted, 6), "inpainted_share": round(float((transfer.confidence < 0.05).mean()), 6),
-        "hair_share": round(float(transfer.hair.mean()), 6),
-        "hair_chains": sum(chain.kind == "hair" for chain in chains), "skirt_chains": sum(chain.kind == "skirt" for chain in chains),
-        "chain_joints": sum(len(chain.joints) for chain in chains),
+    metrics = _figures(skinning, transfer, trusted, chains) | face.metrics | {
         "hands": list(hands.sides), "skirt_opened": skirt.hidden is not None, "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
-    } | face.metrics
+    }
     clips = clips_of(settings, skinning.skeleton, context)
     colliders = fit_colliders(rest) if chains else ()
     own_hands = () if hands.attachment is None else (hands.attachment,)
-    attachments, hidden = (*face.attachments, *own_hands, *skirt.attachments), either(either(face.hidden, hands.hidden), skirt.hidden)
+    attachments, hidden = (*face.attachments, *own_hands, *skirt.attachments), any_of(face.hidden, hands.hidden, skirt.hidden)
     shown = Joined(mesh.mesh, skinning, attachments, face.morphs, hidden)
     if settings.beneath == "auto" and mesh.parts is not None:
         seen = mesh.t_pos_idx if hands.hidden is None else mesh.t_pos_idx[~hands.hidden]
@@ -126,11 +123,21 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     return rig
 
 
-def either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
-    """Triangles (F,) that are hidden by one or the other; None where there is neither."""
-    if first is None or second is None:
-        return second if first is None else first
-    return first | second
+def any_of(*hidden: np.ndarray | None) -> np.ndarray | None:
+    """Triangles (F,) that are hidden by one or another; None where there is none of them."""
+    there = [triangles for triangles in hidden if triangles is not None]
+    return np.any(there, axis=0) if there else None
+
+
+def _figures(skinning: Skinning, transfer: Transfer, trusted: float, chains: list[Chain]) -> dict[str, Any]:
+    """Of the weights and the chains, for ``metrics.json``; ``trusted`` is the share of the surface whose weights are the body's."""
+    return {
+        "vertices": len(skinning.weights), "joints_used": int(len(np.unique(skinning.joints[skinning.weights > 0]))),
+        "trusted_share": round(trusted, 6), "inpainted_share": round(float((transfer.confidence < 0.05).mean()), 6),
+        "hair_share": round(float(transfer.hair.mean()), 6),
+        "hair_chains": sum(chain.kind == "hair" for chain in chains), "skirt_chains": sum(chain.kind == "skirt" for chain in chains),
+        "chain_joints": sum(len(chain.joints) for chain in chains),
+    }
 
 
 def _face(mesh: TexturedMesh, skinning: Skinning, rest: BodyModel, settings: RigSettings, context: StageContext) -> Face:

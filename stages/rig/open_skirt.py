@@ -21,7 +21,7 @@ from stages.rig.beneath import WITH_CLOTH_M, drawn_in
 from stages.rig.easing import smoothstep
 from stages.rig.hands.colour import baked
 from stages.rig.inpaint import strongest
-from stages.rig.skirt import leg_joints, sight
+from stages.rig.skirt import GIVEN_OVER, leg_joints, sight
 from stages.rig.transfer import Transfer
 from stages.rig.underside import Axis, hem_depth, underside
 from stages.rig.unpose import unpose
@@ -39,7 +39,6 @@ SHADE = 0.82
 ABOVE_M, BELOW_M = 0.1, 0.05  # the hip joints and the hem, where the legs end
 STOCKING_M = (0.02, 0.1)  # below the hem, where the legs' colour is taken
 LEG_TRIANGLES = 1000  # of both legs
-GIVEN_OVER = 0.45  # of the thigh along which legs move as the cloth over them does; so they do where it lies close, or they would come through it
 CLEAR_M = 0.018  # what legs keep from the outside of a skirt
 OWN_M = 0.04  # above the hem, where they begin to
 
@@ -156,7 +155,7 @@ def _legs(
     own = closest_points(start, posed.v_pos, posed.t_pos_idx).interpolate(posed.weights, posed.t_pos_idx)
     moved = drawn_in(start, faces, v_pos, kept, CLEAR_M * transfer.skirt)
     over = closest_points(moved, v_pos, kept)
-    low, high = WITH_CLOTH_M
+    low, high = WITH_CLOTH_M  # as the cloth over them: along the thigh until that is given over to it, and where it lies close, or they would come through
     close = np.maximum(1 - smoothstep(axis.depth(start) / (GIVEN_OVER * axis.thigh_m)), 1 - smoothstep((over.distance - low) / (high - low)))
     share = (close * smoothstep((hem - axis.depth(start)) / OWN_M))[:, None]
     dense = (1 - share) * own + share * over.interpolate(transfer.weights, kept)

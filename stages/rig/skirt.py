@@ -19,7 +19,7 @@ LEGS = ("UpperLeg", "LowerLeg")
 # Where one thigh has taken over from the other, in distances between the legs' axes from the middle.
 _ACROSS = 0.6
 # How far down the thigh the legs have taken over from the hips.
-_GIVEN_OVER = 0.45
+GIVEN_OVER = 0.45
 # Closer to the skin than the first, metres, it is a stocking or the leg itself; from the second on it is the skirt.
 _OFF_SKIN = (0.004, 0.012)
 _SIGHT_M = 0.5
@@ -60,7 +60,7 @@ def skirt_weights(v_pos: np.ndarray, on_body: np.ndarray, skeleton: Skeleton) ->
     share = smoothstep((aside + _ACROSS) / (2 * _ACROSS))
     both = {bone: [skeleton.index(side + bone) for side in ("left", "right")] for bone in LEGS}
     held = np.stack([on_body[:, both[bone]].sum(-1) for bone in LEGS], -1)
-    held *= np.minimum(1, smoothstep(level / _GIVEN_OVER) / np.maximum(held.sum(-1), 1e-9))[:, None]
+    held *= np.minimum(1, smoothstep(level / GIVEN_OVER) / np.maximum(held.sum(-1), 1e-9))[:, None]
     weights = np.zeros_like(on_body)
     for bone, of_bone in zip(LEGS, held.T, strict=True):
         weights[:, both[bone]] = of_bone[:, None] * np.stack([share, 1 - share], -1)

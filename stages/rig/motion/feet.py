@@ -124,5 +124,3 @@ def _above_ground(ankles: np.ndarray, turns: np.ndarray, toes: np.ndarray | None
         points.append(ankles + turns @ (joint - ankle) + toes @ (sole.tip - joint))
     lowest = np.min([p[:, 2] for p in points], 0)
     return ankles + np.maximum(-lowest, 0)[:, None] * [0.0, 0.0, 1.0]
-
-
