@@ -115,8 +115,7 @@ def within(figures: dict[str, float], of_body: dict[str, float]) -> dict[str, fl
 def compared(truth: RigTruth, mesh: MeshAsset, settings: RigSettings) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Figures of the reconstruction, of its body and of the maker's own surface, pose by pose, and a picture of the first two."""
     figure, body = shown(truth.body, truth.body_posed, truth.rest2posed, mesh, settings), truth.body
-    ours = {pose: figure.posed(figure.skinning.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
-    bare = {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
+    ours, bare = in_poses(figure), bare_in_poses(body)
     makers = {pose: truth.posed(body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
     rows = {
         "result": figures_of(figure.v_pos, ours, figure.t_pos_idx), "body": figures_of(body.v_pos, bare, body.t_pos_idx),
@@ -136,16 +135,24 @@ def shown(body: BodyModel, posed: BodyModel, rest2posed: np.ndarray, mesh: MeshA
     return Joined(mesh.mesh, skinning, skirt.attachments, None, skirt.hidden)
 
 
+def in_poses(figure: Joined) -> dict[str, np.ndarray]:
+    """Pose -> (V, 3) of a rigged figure."""
+    return {pose: figure.posed(figure.skinning.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
+
+
+def bare_in_poses(body: BodyModel) -> dict[str, np.ndarray]:
+    """Pose -> (V, 3) of the bare body."""
+    return {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
+
+
 def of_run(run: Path, settings: RigSettings) -> dict[str, Any]:
     """Figures of a run's reconstruction, of the same with its skirt closed, and of its body."""
     mesh, conditions = MeshAsset.open(run / "stages" / "mesh"), ConditionSet.open(run / "stages" / "conditions")
     body, rows = conditions.body_rest, {}
     for name, skirts in (("result", settings.skirts), ("closed", "closed")):
         figure = shown(body, conditions.body_posed, conditions.rest2posed, mesh, settings.model_copy(update={"skirts": skirts}))
-        posed = {pose: figure.posed(figure.skinning.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
-        rows[name] = figures_of(figure.v_pos, posed, figure.t_pos_idx)
-    bare = {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
-    rows["body"] = figures_of(body.v_pos, bare, body.t_pos_idx)
+        rows[name] = figures_of(figure.v_pos, in_poses(figure), figure.t_pos_idx)
+    rows["body"] = figures_of(body.v_pos, bare_in_poses(body), body.t_pos_idx)
     mean = {key: mean_of(row.values()) for key, row in rows.items()}
     return {**rows, "mean": mean, "times_the_body": within(mean["result"], mean["body"]), "closed_times_the_body": within(mean["closed"], mean["body"])}
 
@@ -159,7 +166,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, nargs="*", help="folders that scripts.bench.reconstruction has filled")
-    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs, in place of those")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs")
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="skinned GLB files")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path, help="folder for a sheet of each figure: result and body in every pose")
@@ -173,7 +180,7 @@ def main() -> None:
                 write_png(o.png / f"{truth.name}.png", contact_sheet(tiles, 8, [label for pose in SUITE for label in (pose, "body")]))
     for run in o.runs:
         rows[run.name] = of_run(run, settings)
-    kinds = ("times_the_body", "closed_times_the_body" if o.runs else "times_the_maker")
+    kinds = dict.fromkeys(key for row in rows.values() for key in row if key.endswith(("times_the_body", "times_the_maker")))
     means = {times: mean_of(row[times] for row in rows.values() if times in row) for times in kinds}
     report({"machine": machine, "settings": settings.model_dump(mode="json"), "figures": rows, **means}, o.json)
 

@@ -32,4 +32,4 @@ def _run(settings: ExportSettings, inputs: ExportInputs, context: StageContext) 
     return run(settings, inputs.mesh, inputs.rig, context)
 
 
-STAGE = Stage("export", 7, ExportSettings, ExportInputs, ExportSet, _run, capabilities=_capabilities)
+STAGE = Stage("export", 8, ExportSettings, ExportInputs, ExportSet, _run, capabilities=_capabilities)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def run(settings: ExportSettings, mesh: MeshAsset, rig: Rig | None, context: Sta
     even = settings.normals == "even" or (settings.normals == "auto" and not mesh.metrics.get("views_agree", True))
     figure = Figure(mesh.mesh, parts=parts, even=even)
     if rig is not None:
-        figure = Figure(mesh.mesh, rig.skinning, rig.clips, rig.colliders, rig.attachments, rig.morphs, rig.hidden, parts, even)
+        figure = replace(figure, skinning=rig.skinning, clips=rig.clips, colliders=rig.colliders, attachments=rig.attachments, morphs=rig.morphs, hidden=rig.hidden)
         figure = figure if parts is not None else figure.without(BENEATH)
     textures = textures_of(mesh, settings.texture_px)
     context.out.mkdir(parents=True, exist_ok=True)

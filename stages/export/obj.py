@@ -13,8 +13,9 @@ from stages.artifacts.glb import z_up_to_y_up
 from stages.artifacts.images import encode_png
 from stages.artifacts.normals import vertex_normals
 from stages.export.delivery import Delivery
+from stages.export.even_normals import fitted_to
 from stages.export.figure import Figure
-from stages.export.glb import seen
+from stages.export.glb import seen, shaded_normals
 from stages.export.textures import Textures
 
 
@@ -22,9 +23,12 @@ def write(delivery: Delivery) -> list[str]:
     """``name``.obj, ``name``.mtl and the textures; returns the files' names."""
     figure, mesh = delivery.figure, delivery.figure.mesh
     t_pos_idx, t_tex_idx = seen(mesh, figure.hidden)
-    own = len(mesh.v_pos)
-    return write_obj(delivery.folder, delivery.settings.name, figure.v_pos[:own], figure.v_nrm[:own], mesh.v_tex, t_pos_idx, t_tex_idx,
-                     delivery.textures, figure.attachments, groups(figure))
+    own, further = len(mesh.v_pos), figure.attachments
+    v_pos, v_nrm = figure.v_pos[:own], figure.v_nrm[:own]
+    if figure.even:
+        v_nrm = shaded_normals(figure, v_pos)
+        further = fitted_to(further, v_pos, v_nrm)
+    return write_obj(delivery.folder, delivery.settings.name, v_pos, v_nrm, mesh.v_tex, t_pos_idx, t_tex_idx, delivery.textures, further, groups(figure))
 
 
 def groups(figure: Figure) -> dict[str, np.ndarray]:

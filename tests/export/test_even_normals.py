@@ -63,12 +63,16 @@ def test_files_have_even_normals_where_the_views_did_not_agree(tmp_path: Path, a
     skinning = Skinning(rough.astype(np.float32), joints, weights, b.skeleton)
     asset = MeshAsset.write(tmp_path / "mesh", textured(rough, b.t_pos_idx), {} if agree is None else {"views_agree": agree})
     assert json.loads((asset.folder / METRICS).read_text()).get("views_agree") == agree
-    settings = ExportSettings(name="mika", turntable_frames=8, turntable_px=64, normals=normals)
+    settings = ExportSettings(name="mika", turntable_frames=8, turntable_px=64, normals=normals, formats=("glb", "obj"))
     for kind, rig in (("rigged", Rig.write(tmp_path / "rig", skinning, {})), ("static", None)):
         made = STAGE.run(settings, ExportInputs(asset, rig), context_in(tmp_path / kind))
         (part,) = read_glb(made.folder / "mika.glb").parts
         off = np.median(_degrees(part.v_nrm, _at(part.v_pos, rough, vertex_normals(rough, b.t_pos_idx))))
         assert (off > 2 if even else off < 0.1), (kind, off)
+        lines = [line.split()[1:] for line in (made.folder / "mika.obj").read_text().splitlines() if line.startswith("vn ")]
+        in_obj = np.array(lines, float) @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # Y up to Z up
+        off = np.median(_degrees(in_obj, vertex_normals(rough, b.t_pos_idx)))
+        assert (off > 2 if even else off < 0.1), (kind, "obj", off)
 
 
 def _at(points: np.ndarray, v_pos: np.ndarray, values: np.ndarray) -> np.ndarray:
