@@ -24,9 +24,13 @@ from stages.conditions.body import load_base_body
 
 FULL_SHARDS = 43  # at full size, which is slow to encode
 NO_TEXT = 0.1
-FIGURE_WEIGHT, FACE_WEIGHT, IRIS_WEIGHT = 3.0, 8.0, 20.0  # a face is four latents high in a picture of the whole figure
+FIGURE_WEIGHT, TORSO_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT = 3.0, 5.0, 8.0, 20.0  # a face is four latents high in a whole figure
 IRIS_PARTS = ("iris_l", "iris_r")
 FACE_PARTS = ("face", "eye_l", "eye_r", *IRIS_PARTS, "brow_l", "brow_r", "mouth")
+HEAD_PARTS = ("scalp", "ear_l", "ear_r", *FACE_PARTS)
+TORSO_PARTS = ("chest", "upper_back", "abdomen", "lower_back", "upper_arm_l", "upper_arm_r", "lower_arm_l", "lower_arm_r")
+HAIR_REACH = 0.45  # of the head's height: so far about the head there may be hair and what is worn on it
+TORSO_REACH = 2  # latents that sleeves, collars and hair stand out from the body
 
 
 def latent_path(shard: Shard, folder: Path, size: str) -> Path:
@@ -108,26 +112,26 @@ def batch_of(
 
 
 def weight_of(labels: np.ndarray) -> Tensor:
-    """Labels (N, 8h, 8w) -> (N, 1, h, w), mean 1: what each latent counts for."""
-    within = lambda mask: F.max_pool2d(torch.from_numpy(mask.astype(np.float32))[:, None], 8)  # noqa: E731
-    figure = F.max_pool2d(within(labels > 0), 5, 1, 2)  # hair and skirts stand out from the body
-    weight = 1 + (FIGURE_WEIGHT - 1) * figure
-    weight += (FACE_WEIGHT - FIGURE_WEIGHT) * within(face_labels()[labels]) + (IRIS_WEIGHT - FACE_WEIGHT) * within(iris_labels()[labels])
-    return weight / weight.mean()
+    """Labels of the body (N, 8h, 8w) -> (N, 1, h, w), mean 1 in each picture: what each latent counts for.
+
+    Zones about the body, not what is painted there: did hair weigh more than the background behind it, a network in doubt would
+    paint hair. Where the head is, hair style and accessory are told apart; on the torso, kinds of tops and lengths of hair.
+    """
+    within = lambda which: F.max_pool2d(torch.from_numpy(which[labels].astype(np.float32))[:, None], 8)  # noqa: E731
+    head = within(labels_of(HEAD_PARTS))
+    weight = 1 + (FIGURE_WEIGHT - 1) * grown(within(np.arange(256) > 0), 2)  # hair and skirts stand out from the body
+    weight = weight.maximum(TORSO_WEIGHT * grown(within(labels_of(TORSO_PARTS)), TORSO_REACH))
+    about = [grown(one, round(HAIR_REACH * float(one.amax(-1).sum()))) for one in head.split(1)]
+    weight = weight.maximum(HEAD_WEIGHT * torch.cat(about)).maximum(IRIS_WEIGHT * within(labels_of(IRIS_PARTS)))
+    return weight / weight.mean((1, 2, 3), keepdim=True)
+
+
+def grown(mask: Tensor, by: int) -> Tensor:
+    """(N, 1, h, w) of zeros and ones, grown by so many latents each way."""
+    return F.max_pool2d(mask, 2 * by + 1, 1, by)
 
 
 @cache
-def face_labels() -> np.ndarray:
-    """(1 + parts,) bool: which labels are the face and its eyes."""
-    return labels_of(FACE_PARTS)
-
-
-@cache
-def iris_labels() -> np.ndarray:
-    """(1 + parts,) bool: which labels are the irises, whose colour is the prompt's."""
-    return labels_of(IRIS_PARTS)
-
-
 def labels_of(parts: tuple[str, ...]) -> np.ndarray:
     """(1 + parts,) bool: which labels are one of ``parts``."""
     return np.array([False, *(name in parts for name in load_base_body().part_names)])

@@ -29,7 +29,7 @@ from pipeline.memory import keep_freed
 from scripts.generator.captions import caption, vocabulary
 from scripts.train import architecture
 from scripts.train.autoencoder import figure_psnr, figure_weight, preview, reconstruction_loss, restore, save, to_tensor
-from scripts.train.batches import batch_of, cache_latents, face_labels, latent_path
+from scripts.train.batches import FACE_PARTS, batch_of, cache_latents, labels_of, latent_path
 from scripts.train.diffusion import Networks, begin, take_up
 from scripts.train.shards import VIEWS_PER_CHARACTER, Shard, open_shards
 from scripts.train.vocabulary import tokenizer_in
@@ -110,7 +110,7 @@ def draw(drawn: list[Drawn], count: int, whole: bool, rng: np.random.Generator) 
         picture, latent = d.shard.rgb[i, k], np.asarray(d.latents[i, k], np.float32)
         if not whole:
             labels = d.shard.parts[i, k]
-            top, left = corner(picture.min(-1) < 250, face_labels()[labels], rng)
+            top, left = corner(picture.min(-1) < 250, labels_of(FACE_PARTS)[labels], rng)
             latent = latent[:, top : top + CROP, left : left + CROP]
             picture = picture[8 * top : 8 * (top + CROP), 8 * left : 8 * (left + CROP)]
         z.append(latent + rng.random() * NOISE * rng.standard_normal(latent.shape, np.float32))

@@ -97,6 +97,8 @@ def run(settings: RigSettings, mesh: MeshAsset, conditions: ConditionSet, contex
     skirt = Opened()
     if settings.skirts == "auto" and mesh.parts is None:
         skirt = opened(skinning, mesh.v_pos, mesh.t_pos_idx, v_rgb, transfer, posed, rest2posed)
+        if skirt.refused:
+            context.warn(f"The skirt stays closed beneath: {skirt.refused}.")
     metrics = _figures(skinning, transfer, trusted, chains) | face.metrics | {
         "hands": list(hands.sides), "skirt_opened": skirt.hidden is not None, "unpose_error_m": round(float(np.abs(again - mesh.v_pos).max()), 9),
     }

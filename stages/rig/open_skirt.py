@@ -45,10 +45,12 @@ OWN_M = 0.04  # above the hem, where they begin to
 
 @dataclass(frozen=True)
 class Opened:
-    """``attachments``: one surface, the inside and the legs; ``hidden`` (F,) bool: the underside it stands for, None if there is no skirt that can be opened."""
+    """``attachments``: one surface, the inside and the legs; ``hidden`` (F,) bool: the underside it stands for, None if there is no skirt that can be
+    opened; ``refused``: why a skirt that is closed beneath stays so."""
 
     attachments: tuple[Attachment, ...] = ()
     hidden: np.ndarray | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,17 @@ def opened(
     depth = axis.depth(v_pos)
     waist = (depth < WAIST_M) & (depth > FIRST_M - RING_M) & (transfer.weights[:, leg_joints(posed.skeleton)].sum(-1) > 0.5) & ~transfer.hair
     cloth = np.flatnonzero(((transfer.skirt > 0.3) | waist)[t_pos_idx].all(1) & ~under)
-    if not under.any() or not len(cloth):
+    if not under.any():
         return Opened()
+    if not len(cloth):
+        return Opened(refused="none of its cloth hangs down the sides")
     hem = hem_depth(v_pos, t_pos_idx[cloth], under, t_pos_idx, axis, AROUND)
     wall = cloth_inside(v_pos, t_pos_idx[cloth], hem, axis)
     bare = _part_inside(posed, float(hem.max()), axis)
-    if wall is None or not len(bare[1]):
-        return Opened()
+    if wall is None:
+        return Opened(refused="its cloth does not go all the way round")
+    if not len(bare[1]):
+        return Opened(refused="the base body has no legs in it")
     inside = _lining(wall, skinning, t_pos_idx[cloth], v_rgb)
     legs = _legs(bare, v_pos, t_pos_idx[~under], v_rgb, transfer, float(hem.max()), axis, posed)
     return Opened((_attachment(inside, legs, rest2posed),), under)

@@ -6,11 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from stages.artifacts.attachments import Attachment
 from stages.artifacts.body import axis_angle_wxyz
 from stages.artifacts.closest import SurfaceTree, closest_points
+from stages.artifacts.conditions import ConditionSet, write_body
 from stages.artifacts.rig import Skinning, skin_sparse
+from stages.rig import STAGE, RigInputs
 from stages.rig.bind import bind
 from stages.rig.inpaint import components_of
 from stages.rig.open_skirt import AROUND, CLOTH_M, NAME, Opened, cloth_inside, opened, ring_triangles
@@ -19,6 +22,7 @@ from stages.rig.skirt import sight
 from stages.rig.transfer import Transfer
 from stages.rig.underside import Axis
 from tests.rig.figures import body, inflated, skeleton, skirted
+from tests.rig.stage_folders import context_in, mesh_asset
 
 STILL = np.tile(np.eye(4), (20, 1, 1))
 HIP, HEM = 0.83, 0.5
@@ -123,6 +127,14 @@ def test_cloth_and_its_inside_move_as_one() -> None:
     assert moved.max() > 0.2 and np.percentile(distance, 95) < 2.5 * CLOTH_M
 
 
+def test_a_skirt_that_cannot_be_opened_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.rig.open_skirt.cloth_inside", lambda *_: None)
+    context = context_in(tmp_path / "rig")
+    rig = STAGE.run(STAGE.settings(preview_px=96, face="none", hands="none"), _inputs(tmp_path, *skirted()), context)
+    assert not rig.metrics["skirt_opened"] and rig.attachments == () and rig.hidden is None
+    assert context.warnings == ["The skirt stays closed beneath: its cloth does not go all the way round."]
+
+
 def test_close_clothes_and_spread_legs_are_left_alone() -> None:
     assert dressed(skirt=False)[-1] == Opened()
     astride = body().posed({"leftUpperLeg": axis_angle_wxyz(np.array([0, 1.0, 0]), -50), "rightUpperLeg": axis_angle_wxyz(np.array([0, 1.0, 0]), 50)})
@@ -143,16 +155,16 @@ def test_a_look_meets_the_furthest_within_half_a_metre() -> None:
     assert np.isnan(sight(np.zeros((1, 3)), np.array([0, 1.0, 0]), walls, three)).all()
 
 
-def test_the_stage_opens_a_skirt_unless_told_not_to(tmp_path: Path) -> None:
-    from stages.artifacts.conditions import ConditionSet, write_body
-    from stages.rig import STAGE, RigInputs
-    from tests.rig.stage_folders import context_in, mesh_asset
+def _inputs(folder: Path, v_pos: np.ndarray, faces: np.ndarray) -> RigInputs:
+    """What the rig stage is given: a surface, and the test humanoid as the body."""
+    (folder / "conditions").mkdir()
+    (folder / "conditions" / "transforms.json").write_text('{"frames": []}')
+    write_body(folder / "conditions", body(), STILL[: len(skeleton().names)])
+    return RigInputs(mesh_asset(folder / "mesh", v_pos, faces), ConditionSet.open(folder / "conditions"))
 
-    (tmp_path / "conditions").mkdir()
-    (tmp_path / "conditions" / "transforms.json").write_text('{"frames": []}')
-    write_body(tmp_path / "conditions", body(), STILL[: len(skeleton().names)])
-    inputs = RigInputs(mesh_asset(tmp_path / "mesh", *skirted()), ConditionSet.open(tmp_path / "conditions"))
-    rigs = {}
+
+def test_the_stage_opens_a_skirt_unless_told_not_to(tmp_path: Path) -> None:
+    inputs, rigs = _inputs(tmp_path, *skirted()), {}
     for skirts in ("auto", "closed"):
         settings = STAGE.settings(preview_px=96, face="none", hands="none", skirts=skirts)
         rigs[skirts] = STAGE.run(settings, inputs, context_in(tmp_path / skirts))

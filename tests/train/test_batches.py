@@ -9,22 +9,27 @@ import numpy as np
 
 from scripts.generator.attributes import DEFAULT
 from scripts.generator.captions import vocabulary
-from scripts.train.batches import FACE_WEIGHT, FIGURE_WEIGHT, IRIS_WEIGHT, Source, weight_of
+from scripts.train.batches import FIGURE_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT, TORSO_WEIGHT, Source, weight_of
 from scripts.train.shards import View
 from scripts.train.vocabulary import build_tokenizer
 from stages.conditions.body import load_base_body
 
 
-def test_irises_count_more_than_a_face_and_that_more_than_the_figure_and_the_background() -> None:
+def test_irises_count_more_than_what_is_about_the_head_and_that_more_than_the_torso_and_the_background() -> None:
     names = load_base_body().part_names
-    labels = np.zeros((1, 96, 96), np.uint8)
-    labels[0, 40:56, 40:56] = 1 + names.index("chest")
-    labels[0, 40:48, 40:48] = 1 + names.index("face")
-    labels[0, 52:56, 40:44] = 1 + names.index("iris_l")
-    weight = weight_of(labels)[0, 0].numpy()
-    assert weight.shape == (12, 12) and abs(weight.mean() - 1) < 1e-6
-    scaled = weight / weight[0, 0]
-    np.testing.assert_allclose([scaled[6, 5], scaled[5, 5], scaled[6, 6], scaled[3, 3], scaled[2, 2]], [IRIS_WEIGHT, FACE_WEIGHT, FIGURE_WEIGHT, FIGURE_WEIGHT, 1], rtol=1e-6)
+    labels = np.zeros((2, 384, 288), np.uint8)
+    labels[0, 40:88, 120:160] = 1 + names.index("face")
+    labels[0, 56:60, 144:148] = 1 + names.index("iris_l")
+    labels[0, 88:160, 112:176] = 1 + names.index("chest")
+    labels[0, 160:240, 120:160] = 1 + names.index("upper_leg_l")
+    weight = weight_of(labels)[:, 0].numpy()
+    assert weight.shape == (2, 48, 36)
+    np.testing.assert_allclose(weight.mean((1, 2)), 1, rtol=1e-5)  # a close-up counts no more than a whole figure
+    scaled = weight[0] / weight[0, 0, 0]
+    rows_and_columns = {(7, 18): IRIS_WEIGHT, (5, 15): HEAD_WEIGHT, (2, 12): HEAD_WEIGHT, (1, 12): 1, (21, 14): TORSO_WEIGHT, (25, 15): FIGURE_WEIGHT, (31, 15): FIGURE_WEIGHT, (32, 15): 1}
+    for at, expected in rows_and_columns.items():
+        np.testing.assert_allclose(scaled[at], expected, rtol=1e-5, err_msg=str(at))
+    np.testing.assert_array_equal(weight[1], 1)
 
 
 def _named(told: float | None, tokenizer_folder: Path, seeds: range) -> np.ndarray:
