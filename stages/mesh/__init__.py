@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=9,
+    version=10,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -19,6 +19,7 @@ from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import agreeing, fitting
+from stages.mesh.fair import faired
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.labels import labelled
 from stages.mesh.level import best_level
@@ -48,7 +49,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     """
     torch.set_num_threads(context.threads)
     settings = fitting(settings, inputs.field)
-    context.log.info("surface: smoothness %.2g, rate %.2g", settings.sdf_smoothness, settings.sdf_rate)
+    context.log.info("surface: smoothness %.2g, rate %.2g, fairing %.2g m", settings.sdf_smoothness, settings.sdf_rate, settings.fairing)
     rasterizer: Rasterizer = context.backends["rasterizer"].create()
     observed = in_metres(corrected(observe(inputs.masks), inputs.field.corrections), inputs.field)
     curves: dict[str, dict[str, list[float]]] = {}
@@ -95,6 +96,7 @@ def fixed_topology(
     closeness = close_ups(v_fine, observed)
     v_pos, faces = remeshed(v_fine, t_fine, settings.triangles, np.where(closeness, settings.head_detail, 1.0))
     v_pos, faces = repaired(v_pos, faces)
+    v_pos = faired(v_pos, faces, settings.fairing)
     context.progress.advance()
     return painted_charts(settings, observed, (v_pos, faces), (v_fine, t_fine), context), curve
 
