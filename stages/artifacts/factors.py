@@ -7,7 +7,7 @@ from scipy.sparse.linalg import SuperLU, splu
 
 
 def factored(system: sparse.spmatrix) -> SuperLU:
-    """LU factors of a symmetric positive definite matrix (N, N), which solve it for any right sides (N, C).
+    """LU factors of a symmetric matrix (N, N) whose real part is positive definite, which solve it for any right sides (N, C).
 
     It needs no pivots off the diagonal; looking for them costs the order that keeps the factors sparse, and with it most of the time.
     """

@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numba
 import numpy as np
 import torch
 
@@ -47,6 +48,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
 
     Raises ``StageError`` if the field holds no surface or xatlas fails.
     """
+    numba.set_num_threads(max(1, min(context.threads, numba.config.NUMBA_NUM_THREADS)))  # first: starting its pool sets torch's number, too
     torch.set_num_threads(context.threads)
     settings = fitting(settings, inputs.field)
     context.log.info("surface: smoothness %.2g, rate %.2g, fairing %.2g m", settings.sdf_smoothness, settings.sdf_rate, settings.fairing)
