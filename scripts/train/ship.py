@@ -1,20 +1,27 @@
 """Write the trained networks as a diffusers folder: fp16 safetensors, tokenizer, learnt words.
 
     python -m scripts.train.ship --vae runs/vae --net runs/diffusion --out third_party/embedded
+
+ControlNets of other kinds in that folder follow: what has changed in ``controlnet-parts``, which they answer like, is added to their weights
+(scripts.train.controls then goes on from there).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from scripts.generator.captions import vocabulary
 from scripts.train import architecture
 from scripts.train.sample import load
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "vae": ["diffusers", "AutoencoderKL"],
@@ -31,6 +38,7 @@ INDEX = {
 def ship(net_folder: Path, vae_folder: Path, out: Path) -> None:
     """Averaged weights in half precision, in the layout that ``from_pretrained`` opens."""
     nets, vae, scale, tokenizer = load(net_folder, vae_folder)
+    follow(out, dict(nets.controlnet.named_parameters()))
     vae.register_to_config(scaling_factor=scale)
     for model, name in (
         (vae, "vae"), (nets.unet, "unet"), (nets.controlnet, "controlnet-parts"), (nets.text_encoder, "text_encoder"),
@@ -46,6 +54,19 @@ def ship(net_folder: Path, vae_folder: Path, out: Path) -> None:
         json.dumps({name: json.loads((folder / "state.json").read_text()) for name, folder in (("vae", vae_folder), ("diffusion", net_folder))})
         + "\n"
     )
+
+
+@torch.no_grad()
+def follow(out: Path, parts: Mapping[str, Tensor]) -> None:
+    """Add to every other ControlNet in ``out`` what sets ``parts``, by name, apart from the ``controlnet-parts`` that is there."""
+    before = out / "controlnet-parts" / WEIGHTS
+    if not before.exists():
+        return
+    changed = {name: parts[name].float() - old.float() for name, old in load_file(before).items()}
+    for folder in sorted(out.glob("controlnet-*")):
+        if folder.name != "controlnet-parts":
+            own = load_file(folder / WEIGHTS)
+            save_file({name: (x.float() + changed[name]).to(x.dtype).contiguous() for name, x in own.items()}, folder / WEIGHTS, {"format": "pt"})
 
 
 if __name__ == "__main__":
