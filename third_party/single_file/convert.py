@@ -17,18 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
-from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import ConfigError, MissingError, PipelineError
 from third_party.single_file.names import NAMES
 
 CONFIGS = Path(__file__).with_name("configs")
-CLASSES = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": ControlNetModel}
+CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "controlnet": "ControlNetModel"}
 MARKS = {  # a tensor that tells what a file is; the first ControlNets came together with the model that they were made for
     "control_model.input_hint_block.0.weight": ("controlnet",),
     "model.diffusion_model.input_blocks.0.0.weight": ("unet", "vae", "text_encoder"),
@@ -90,12 +87,7 @@ def read(file: Path) -> Mapping[str, Tensor]:
 
 def build(kind: str, held: Mapping[str, Tensor], configs: Path, file: Path) -> nn.Module:
     """The network ``kind`` with its tensors of ``held``. Raises ConfigError for the first that is not there or has another shape."""
-    config = json.loads((configs / kind / "config.json").read_text(encoding="utf-8"))
-    if kind == "text_encoder":
-        network = CLIPTextModel(CLIPTextConfig(**config))
-    else:
-        network = CLASSES[kind].from_config(config)
-        config = dict(network.config)
+    network, config = empty(kind, json.loads((configs / kind / "config.json").read_text(encoding="utf-8")))
     prefix, name_of = NAMES[kind]
     state = {}
     for name, wanted in network.state_dict().items():
@@ -110,8 +102,23 @@ def build(kind: str, held: Mapping[str, Tensor], configs: Path, file: Path) -> n
         if tensor.shape != wanted.shape:
             raise ConfigError(f"{file}: {found} has the shape {list(tensor.shape)}, {list(wanted.shape)} was expected; it is not of Stable Diffusion 1")
         state[name] = tensor
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     return network
+
+
+def empty(kind: str, config: dict[str, Any]) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The network ``kind`` without memory for its tensors, and its whole config."""
+    with torch.device("meta"):
+        if kind == "text_encoder":
+            from transformers import CLIPTextConfig, CLIPTextModel  # not before a file has turned out to be one of ours: it takes seconds
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()
+            return CLIPTextModel(CLIPTextConfig(**config)), config
+        import diffusers
+
+        network = getattr(diffusers, CLASSES[kind]).from_config(config)
+        return network, dict(network.config)
 
 
 def _complete(folder: Path, tokenizer: Path, configs: Path) -> None:
@@ -132,7 +139,6 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     options = parser.parse_args()
-    transformers_logging.disable_progress_bar()
     try:
         print(*convert(options.file, options.out, options.tokenizer))
     except PipelineError as error:
