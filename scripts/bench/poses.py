@@ -2,7 +2,7 @@
 
     python -m scripts.bench.poses runs/truths --files Knight.glb --json docs/benchmarks/poses.json --png poses.png
 
-    python -m scripts.bench.poses --runs outputs/mika outputs/gallery/sora --json docs/benchmarks/poses_painted.json
+    python -m scripts.bench.poses --runs outputs/mika outputs/gallery/sora --json docs/benchmarks/poses_painted.json --png poses
 
 The folder is one that ``scripts.bench.rigs`` reads. Each figure of a reconstruction stands beside that of the body that it was bound to, and
 that of what was reconstructed: its maker's surface, clothes and all, in the maker's weights. Of runs, which have no maker, the figure with its skirt open beneath
@@ -51,6 +51,7 @@ SUITE = {name: POSES[name] for name in ("arms_up", "relaxed", "hands_on_hips", "
     name: {joint: axis_angle_wxyz(np.array(axis, float), angle) for joint, (axis, angle) in turns.items()} for name, turns in _OWN.items()
 }
 FEW = {"crossing_heights": 0.05, "edge_stretch_p99": 0.1, "volume_change": 0.02}  # of less than this, 1.5 times is nothing
+SKIRTED = ("squat", "sit", "kick")  # what looks beneath a skirt
 _PIXELS, AZIMUTH_DEG = 300, 30.0
 
 
@@ -145,16 +146,19 @@ def bare_in_poses(body: BodyModel) -> dict[str, np.ndarray]:
     return {pose: skin(body.v_pos, body.weights, body.skeleton.joint_transforms(turns)) for pose, turns in SUITE.items()}
 
 
-def of_run(run: Path, settings: RigSettings) -> dict[str, Any]:
-    """Figures of a run's reconstruction, of the same with its skirt closed, and of its body."""
+def of_run(run: Path, settings: RigSettings) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Figures of a run's reconstruction, of the same with its skirt closed, and of its body; pictures of these two in ``SKIRTED``, closed and open in turns."""
     mesh, conditions = MeshAsset.open(run / "stages" / "mesh"), ConditionSet.open(run / "stages" / "conditions")
-    body, rows = conditions.body_rest, {}
+    body, rows, tiles = conditions.body_rest, {}, {}
     for name, skirts in (("result", settings.skirts), ("closed", "closed")):
         figure = shown(body, conditions.body_posed, conditions.rest2posed, mesh, settings.model_copy(update={"skirts": skirts}))
-        rows[name] = figures_of(figure.v_pos, in_poses(figure), figure.t_pos_idx)
+        poses = in_poses(figure)
+        rows[name] = figures_of(figure.v_pos, poses, figure.t_pos_idx)
+        tiles[name] = [textured_picture(figure, poses[pose], AZIMUTH_DEG, _PIXELS) for pose in SKIRTED]
     rows["body"] = figures_of(body.v_pos, bare_in_poses(body), body.t_pos_idx)
     mean = {key: mean_of(row.values()) for key, row in rows.items()}
-    return {**rows, "mean": mean, "times_the_body": within(mean["result"], mean["body"]), "closed_times_the_body": within(mean["closed"], mean["body"])}
+    times = {"times_the_body": within(mean["result"], mean["body"]), "closed_times_the_body": within(mean["closed"], mean["body"])}
+    return {**rows, "mean": mean, **times}, [tile for pair in zip(tiles["closed"], tiles["result"], strict=True) for tile in pair]
 
 
 def _picture(body: BodyModel, v_pos: np.ndarray) -> np.ndarray:
@@ -169,17 +173,20 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs")
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="skinned GLB files")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--png", type=Path, help="folder for a sheet of each figure: result and body in every pose")
+    parser.add_argument("--png", type=Path, help="folder for a sheet of each figure: result and body in every pose; of runs, skirts closed and open in three")
     o = parser.parse_args()
     machine, settings, rows = described(), RigSettings(), {}
+    if o.png:
+        o.png.mkdir(parents=True, exist_ok=True)
     for work in o.work:
         for truth in truths_in(work, o.files):
             rows[truth.name], tiles = compared(truth, MeshAsset.open(work / truth.name / "mesh"), settings)
             if o.png:
-                o.png.mkdir(parents=True, exist_ok=True)
                 write_png(o.png / f"{truth.name}.png", contact_sheet(tiles, 8, [label for pose in SUITE for label in (pose, "body")]))
     for run in o.runs:
-        rows[run.name] = of_run(run, settings)
+        rows[run.name], tiles = of_run(run, settings)
+        if o.png:
+            write_png(o.png / f"{run.name}.png", contact_sheet(tiles, len(tiles)))
     kinds = dict.fromkeys(key for row in rows.values() for key in row if key.endswith(("times_the_body", "times_the_maker")))
     means = {times: mean_of(row[times] for row in rows.values() if times in row) for times in kinds}
     report({"machine": machine, "settings": settings.model_dump(mode="json"), "figures": rows, **means}, o.json)
