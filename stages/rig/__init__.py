@@ -25,4 +25,4 @@ def _run(settings: RigSettings, inputs: RigInputs, context: StageContext) -> Rig
     return run(settings, inputs.mesh, inputs.conditions, context)
 
 
-STAGE = Stage("rig", 9, RigSettings, RigInputs, Rig, _run)
+STAGE = Stage("rig", 10, RigSettings, RigInputs, Rig, _run)

@@ -17,6 +17,7 @@ from stages.rendering.viewpoint import looking_at
 from stages.rig.bind import bind
 from stages.rig.hands.colour import PALE, baked, skin_colour
 from stages.rig.hands.fit import NO_HANDS, Hands, fitted_hands
+from stages.rig.hands.graft import is_glove
 from stages.rig.hands.loops import border_loops, bridge
 from stages.rig.hands.wrist import arm_of
 from stages.rig.settings import RigSettings
@@ -89,6 +90,15 @@ def test_hands_are_coloured_as_the_figure_is_and_begin_in_the_colour_of_the_slee
     assert (np.abs(corner - SLEEVE).max(-1) < 0.06).sum() > 8  # the left wrist's ring, and nothing far from it
     wrist = mittened()[0].skeleton.heads[mittened()[0].skeleton.index("leftHand")]
     assert np.linalg.norm(a.v_pos_rest[np.abs(corner - SLEEVE).max(-1) < 0.06] - wrist, axis=-1).max() < 0.06
+
+
+@pytest.mark.parametrize(("seen", "glove"), [
+    ([0.1, 0.1, 0.1], True), ([1.0, 1.0, 1.0], True), ([0.8, 0.1, 0.1], True), ([0.2, 0.25, 0.6], True), ([0.9, 0.5, 0.1], True),
+    ([0.95, 0.85, 0.78], False), ([0.5, 0.33, 0.2], False), ([0.42, 0.34, 0.3], False),
+])
+def test_a_shade_of_the_skin_is_no_glove(seen: list[float], glove: bool) -> None:
+    """Black, white, red, blue and orange are; brown is a sleeve's dark run into the skin."""
+    assert is_glove(np.array(seen), np.array([1.0, 0.88, 0.8])) == glove
 
 
 def test_a_glove_keeps_its_colour() -> None:

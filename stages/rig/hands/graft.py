@@ -18,6 +18,7 @@ SETTLES_M = 0.06  # beyond the wrist, where the hand is as thick as the body's a
 SPOKES = 48  # directions in which the outlines of both wrists are compared
 GROWTH = (0.7, 1.8)  # of a wrist, in any direction
 SAME_SKIN = 0.22  # sRGB distance up to which what was reconstructed is bare skin
+SAME_HUE, VIVID = 0.97, 2.0  # cosine and length, in those of the skin's, of what is left of a colour without its grey: a shade of the skin
 FADE_M, EDGE_M = 0.03, 0.004  # along which the colour changes: skin into skin, a sleeve into skin
 SHADE = 0.1  # of the colour that creases lose, and the underside
 UNDERSIDE = 0.35  # shade of what looks down, beside that of a crease
@@ -91,7 +92,7 @@ def coloured(
 ) -> np.ndarray:
     """(V, 3) sRGB: skin, or the glove's colour if what is replaced is none of it; the wrist's own colours at the wrist, shade between the fingers."""
     seen = np.median(hand_rgb, axis=0)
-    base = skin if np.linalg.norm(seen - skin) < SAME_SKIN else seen
+    base = seen if is_glove(seen, skin) else skin
     distance, near = cKDTree(v_pos[:joined]).query(v_pos)
     shade = SHADE * smoothstep(distance / SETTLES_M) * np.clip(hollowness(v_pos, v_nrm) + UNDERSIDE * np.maximum(-v_nrm[:, 2], 0), 0, 1)
     colour = base * (1 - shade[:, None] * (1 + 2 * (1 - RED)))
@@ -101,6 +102,15 @@ def coloured(
     out = share * at_wrist + (1 - share) * colour
     out[:joined] = ring_rgb
     return np.clip(out, 0, 1)
+
+
+def is_glove(seen: np.ndarray, skin: np.ndarray) -> bool:
+    """Is the colour (3,) sRGB of a hand something else than ``skin`` (3,)? A darker shade of it is not: small painters let dark sleeves run over hands."""
+    if np.linalg.norm(seen - skin) < SAME_SKIN:
+        return False
+    hue, own = seen - seen.mean(), skin - skin.mean()
+    alike = hue @ own > SAME_HUE * np.linalg.norm(hue) * np.linalg.norm(own) > 0
+    return not (alike and seen.mean() < skin.mean() and np.linalg.norm(hue) < VIVID * np.linalg.norm(own))
 
 
 def hollowness(v_pos: np.ndarray, v_nrm: np.ndarray, reach_m: float = 0.02) -> np.ndarray:
