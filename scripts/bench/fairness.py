@@ -1,6 +1,6 @@
 """How closely the surface should follow painted views: the mesh stage of finished runs, close, calm and fair, beside the views.
 
-    python -m scripts.bench.fairness outputs/mika outputs/gallery/akane --json docs/benchmarks/fairness.json --png fair.png
+    python -m scripts.bench.fairness outputs/mika outputs/gallery/rin --json docs/benchmarks/fairness.json --png fair.png
 
 ``close`` asks the implicit surface for what true views allow, ``calm`` for a smooth distance, ``fair`` is the default: calm, and ripples taken out before the
 second pass. Of each: figure PSNR against the views that it was made of, overlap of its outlines with theirs (IoU), roughness (mean angle between

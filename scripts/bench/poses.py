@@ -1,6 +1,6 @@
 """What becomes of a rigged surface in poses: new crossings with itself, stretched edges, lost volume; the bare body and the maker's figure beside it.
 
-    python -m scripts.bench.poses runs/truths --files Knight.glb --json docs/benchmarks/poses.json --png poses.png
+    python -m scripts.bench.poses runs/truths --files Knight.glb --json docs/benchmarks/poses.json --png poses
 
     python -m scripts.bench.poses --runs outputs/mika outputs/gallery/sora --json docs/benchmarks/poses_painted.json --png poses
 

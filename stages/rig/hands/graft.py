@@ -109,8 +109,8 @@ def is_glove(seen: np.ndarray, skin: np.ndarray) -> bool:
     if np.linalg.norm(seen - skin) < SAME_SKIN:
         return False
     hue, own = seen - seen.mean(), skin - skin.mean()
-    alike = hue @ own > SAME_HUE * np.linalg.norm(hue) * np.linalg.norm(own) > 0
-    return not (alike and seen.mean() < skin.mean() and np.linalg.norm(hue) < VIVID * np.linalg.norm(own))
+    much, own_much = np.linalg.norm(hue), np.linalg.norm(own)
+    return not (seen.mean() < skin.mean() and hue @ own > SAME_HUE * much * own_much and much < VIVID * own_much)
 
 
 def hollowness(v_pos: np.ndarray, v_nrm: np.ndarray, reach_m: float = 0.02) -> np.ndarray:
