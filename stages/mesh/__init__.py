@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=10,
+    version=11,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

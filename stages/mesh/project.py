@@ -19,6 +19,8 @@ SOFT_SHARE = 0.015  # of a picture's height, over which details are smoothed awa
 GENTLE = 2.0  # exponent of the facing angle while views vote
 TOLERANCES = (0.0, 0.5, 0.3, 0.2, 0.12)  # distances of colours at which a view counts for a quarter of what it would, vote by vote; 0: all count
 RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
+BORDER_SHARE = 0.1  # of a picture's height, from its border inwards, over which a picture that is cut off by it comes to be trusted in full
+BORDER_TRUST = 0.03  # at the border itself; squared it undoes that a close-up has more pixels, so that it gives way to whole views by degrees
 
 
 def depth_map(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
@@ -30,10 +32,17 @@ def depth_map(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarra
 
 
 def trust(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W) in [0, 1]: 0 at outlines of the rendered depth or the observed alpha, 1 from ``RIM_PX`` on."""
+    """(H, W) in [0, 1]: 0 at outlines of the rendered depth or the observed alpha, 1 from ``RIM_PX`` on; less towards the picture's border."""
     low, high = ndimage.minimum_filter(depth, 3), ndimage.maximum_filter(depth, 3)
     broken = ~np.isfinite(high) | (high > 1.02 * low) | (alpha < 0.99)
-    return np.clip(ndimage.distance_transform_edt(~broken) / RIM_PX, 0, 1).astype(np.float32)
+    rim = np.clip(ndimage.distance_transform_edt(~broken) / RIM_PX, 0, 1)
+    return (rim * BORDER_TRUST ** (1 - _inside(*depth.shape))).astype(np.float32)
+
+
+def _inside(height: int, width: int) -> np.ndarray:
+    """(H, W) in [0, 1]: 0 at the picture's border, 1 from ``BORDER_SHARE`` on."""
+    rows, columns = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) for n in (height, width))
+    return np.clip(np.minimum(rows[:, None], columns) / (BORDER_SHARE * height), 0, 1)
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

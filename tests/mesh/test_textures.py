@@ -16,6 +16,7 @@ from stages.mesh.normals import baked_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.overlap import unfolded
 from stages.mesh.paint import calmed, filled, painted
+from stages.mesh.project import project
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
@@ -106,9 +107,9 @@ def test_texels_lie_on_the_surface_and_fill_their_neighbourhood(ball) -> None:
     assert (picture == 1).all()
 
 
-def views_of(v: np.ndarray, f: np.ndarray, colour, count: int = 10) -> Observed:
+def views_of(v: np.ndarray, f: np.ndarray, colour, count: int = 10, focal: float = 260.0) -> Observed:
     """Pictures of a mesh whose colour is a function of position."""
-    cameras = ring("t", count, np.zeros(3), 3.0, 0.0, 260.0, 96, 96)
+    cameras = ring("t", count, np.zeros(3), 3.0, 0.0, focal, 96, 96)
     images = []
     for c in cameras:
         clip = np.concatenate([v, np.ones((len(v), 1))], 1) @ c.w2clip().T
@@ -155,6 +156,19 @@ def test_occluded_points_do_not_take_their_occluders_colour() -> None:
     colour, _ = painted(texels, v, f, [views_of(v, f, red_in_front)], 6.0)
     on_big = texels.carry(v, f)[:, 1] > -0.4
     assert colour[on_big, 0].max() < 0.05 and colour[on_big, 2].min() > 0.95
+
+
+def test_where_close_ups_end_they_give_way_by_degrees(ball) -> None:
+    """Close-ups in white that their pictures' borders cut off, whole views in black: no line where the last close-up ends."""
+    v, f, _, _ = ball
+    plain = lambda value: lambda p: np.full((*p.shape[:-1], 3), value)  # noqa: E731
+    z = np.linspace(-0.45, 0.45, 721)
+    out = np.stack([np.zeros_like(z), -np.sqrt(0.25 - z**2), z], -1)
+    given = [views_of(v, f, plain(0.0), 12), views_of(v, f, plain(1.0), 12, focal=520.0)]
+    colour, weight = project(0.995 * out, 2 * out, v, f, given, 6.0)
+    assert weight.min() > 0
+    assert colour[np.abs(z) < 0.1].min() > 0.7 and colour[np.abs(z) > 0.3].max() < 0.01
+    assert np.abs(np.diff(colour[:, 0])).max() < 0.1
 
 
 def test_the_portrait_paints_more_than_its_share_and_only_what_it_sees(ball) -> None:
