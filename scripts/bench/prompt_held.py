@@ -2,9 +2,9 @@
 
     python -m scripts.bench.prompt_held --characters 64 --json docs/benchmarks/prompt_held.json
 
-The 64 held-out characters, fronts as a run paints them (the front attends to nothing but itself, so it is painted alone),
-judged by a network trained on true renders; the same figures of true renders of these characters, in this pose, stand beside
-them: they are the most that can be asked for. Pose: share of the posed body that is covered in the raw picture (darker than white
+The 64 held-out characters, front and portrait as a run paints them (the front attends to nothing but itself, the portrait to the front),
+judged by a network trained on true renders, from both pictures and from the whole figure alone; the same figures of true renders of these
+characters, in this pose, stand beside them: they are the most that can be asked for. Pose: share of the posed body that is covered in the raw picture (darker than white
 by 2 %; true white clothes are by 3 %), beside it the share of the background that is stained by as much, and body points found by
 the judge.
 """
@@ -30,23 +30,29 @@ from scripts.train.autoencoder import halve, to_tensor
 from scripts.train.judge import COLOURS, KINDS, PCK_SHARE, TARGETS, Judge, labels_of, load, locate
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
+from stages.artifacts.views import ViewSet
 from stages.conditions.body import load_base_body
 
+RINGS = ("body_00", "head_00")  # front and portrait
 WHITE = 0.98
 APART_PX = 12  # from the true figure: that far off is background, whatever the hair does
 
 
-def judged(judge: Judge, pictures: list[np.ndarray], attributes: list[Attributes]) -> dict[str, float]:
+def judged(judge: Judge, wholes: list[np.ndarray], portraits: list[np.ndarray] | None, attributes: list[Attributes]) -> dict[str, float]:
     """Share of right colours and kinds; the colour of a dress's bottom is not asked for."""
-    x = halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
     with torch.no_grad():
-        logits, _ = judge(x)
+        logits, _ = judge(seen(wholes), None if portraits is None else seen(portraits))
     truth = np.array([labels_of(a) for a in attributes])
     shares = {}
     for i, name in enumerate(TARGETS):
         known = truth[:, i] >= 0
         shares[name] = float((logits[name].argmax(1).numpy() == truth[:, i])[known].mean())
     return shares | {f"mean_{of}": float(np.mean([shares[name] for name in names])) for of, names in (("colours", COLOURS), ("kinds", KINDS))}
+
+
+def seen(pictures: list[np.ndarray]) -> torch.Tensor:
+    """Pictures (H, W, 3 or 4) in [0, 1] as the judge sees them (N, 3, H / 2, W / 2)."""
+    return halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
 
 
 def pose_figures(
@@ -56,9 +62,8 @@ def pose_figures(
     dark = [p[..., :3].min(-1) < WHITE for p in pictures]
     covered = [float(d[b].mean()) for d, b in zip(dark, bodies, strict=True)]
     stained = [float(d[g].mean()) for d, g in zip(dark, grounds, strict=True)]
-    x = halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
     with torch.no_grad():
-        _, heat = judge(x)
+        _, heat = judge(seen(pictures))
     found = locate(heat).numpy()
     hits, total = 0, 0
     for at, truth, body in zip(found, points, bodies, strict=True):
@@ -70,12 +75,11 @@ def pose_figures(
             "pck_0.05": hits / total}
 
 
-def fronts(given: ConditionSet, attributes: list[Attributes], steps: int, folder: Path) -> list[np.ndarray]:
-    """The painted front of each character."""
+def painted(given: ConditionSet, attributes: list[Attributes], steps: int, folder: Path) -> list[ViewSet]:
+    """Front and portrait of each character."""
     out = []
     for i, a in enumerate(attributes):
-        views = paint(given, folder / f"{i:02d}", prompt_of(a), steps=steps, seed=0, window="none")
-        out.append(views.image("body_00"))
+        out.append(paint(given, folder / f"{i:02d}", prompt_of(a), steps=steps, seed=0))
         print(i, prompt_of(a), flush=True)
     return out
 
@@ -92,17 +96,22 @@ def main() -> None:
     machine, judge = described(), load(o.judge)
     some = list(HELD_OUT[: o.characters])
     with tempfile.TemporaryDirectory() as folder:
-        given = conditions(Path(folder) / "conditions", body=1, head=0)
-        pictures = fronts(given, some, o.steps, Path(folder))
-        truth, alphas = zip(*(render(build_character(a, load_base_body()), given.cameras[0])[:2] for a in some), strict=True)
-        bodies = [given.mask("body_00") > 0.5] * len(some)
-        grounds = [ndimage.distance_transform_edt(alpha == 0) > APART_PX for alpha in alphas]
-        points = [given.keypoints["body_00"].body] * len(some)
+        given = conditions(Path(folder) / "conditions", body=1, head=1)
+        views = painted(given, some, o.steps, Path(folder))
+        shown = [[v.image(name) for v in views] for name in RINGS]
+        built = [build_character(a, load_base_body()) for a in some]
+        truth = [[render(character, camera)[:2] for character in built] for camera in given.cameras]
+        bodies = [given.mask(RINGS[0]) > 0.5] * len(some)
+        grounds = [ndimage.distance_transform_edt(alpha == 0) > APART_PX for _, alpha in truth[0]]
+        points = [given.keypoints[RINGS[0]].body] * len(some)
     if o.png:
-        write_png(o.png, contact_sheet(pictures, columns=16))
+        write_png(o.png, contact_sheet([p for pair in zip(*shown, strict=True) for p in pair], columns=16))
     figures = {"machine": machine, "characters": len(some), "steps": o.steps}
-    for name, shown in (("painted", pictures), ("true", truth)):
-        figures[name] = {"right": judged(judge, shown, some), "pose": pose_figures(judge, shown, bodies, grounds, points)}
+    for name, (wholes, portraits) in (("painted", shown), ("true", [[rgb for rgb, _ in ring] for ring in truth])):
+        figures[name] = {
+            "right": judged(judge, wholes, portraits, some), "right_whole_figure_alone": judged(judge, wholes, None, some),
+            "pose": pose_figures(judge, wholes, bodies, grounds, points),
+        }  # fmt: skip
     report(figures | {"judge": json.loads((o.judge / "judge.json").read_text())}, o.json)
 
 

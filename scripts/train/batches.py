@@ -19,7 +19,8 @@ from scripts.generator.captions import SAYABLE, caption
 from scripts.train import architecture
 from scripts.train.autoencoder import to_tensor
 from scripts.train.condition import part_colors
-from scripts.train.shards import Shard, open_shards
+from scripts.train.lessons import Lesson
+from scripts.train.shards import VIEWS_PER_CHARACTER, Shard, open_shards
 from stages.conditions.body import load_base_body
 
 FULL_SHARDS = 43  # at full size, which is slow to encode
@@ -85,18 +86,20 @@ class Source:
                 cache_latents(self.vae, self.scale, shard, self.cache, size)
                 self.ready[size].append((shard, np.load(latent_path(shard, self.cache, size), mmap_mode="r")))
 
-    def draw(self, size: str, groups: int, rng: np.random.Generator, told: float | None = 1.0) -> Batch:
-        """``groups`` characters, all their views. Captions say the share ``told`` of what the characters look like, the same in all
-        views of one; None draws that share."""
+    def draw(self, size: str, groups: int, rng: np.random.Generator, lesson: Lesson) -> Batch:
+        """``groups`` groups of views as ``lesson`` has them: all views of one character, or each of a character of its own (one
+        character a batch is little to learn words from). What captions tell of a character is the same in all its views."""
         latents, parts, texts = [], [], []
+        shown = [slice(k, k + 1) for k in range(VIEWS_PER_CHARACTER)] if lesson.alone else [slice(None)]
         for _ in range(groups):
-            shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
-            i = int(rng.integers(len(shard.attributes)))
-            latents.append(cached[i])
-            parts.append(shard.parts[i])
-            share = rng.random() if told is None else told
-            hushed = frozenset(key for key in SAYABLE if rng.random() >= share)
-            texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring, hushed) for v in shard.views[i]]
+            for views in shown:
+                shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
+                i = int(rng.integers(len(shard.attributes)))
+                latents.append(cached[i][views])
+                parts.append(shard.parts[i][views])
+                share = rng.random() if lesson.told is None else lesson.told
+                hushed = frozenset(key for key in SAYABLE if rng.random() >= share)
+                texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring, hushed) for v in shard.views[i][views]]
         texts = ["" if rng.random() < NO_TEXT else text for text in texts]
         return batch_of(self.tokenizer, np.concatenate(latents), np.concatenate(parts), texts, groups, size)
 

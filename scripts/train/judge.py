@@ -1,9 +1,10 @@
 """A judge of painted pictures, trained on true renders: colours of hair, top and bottom, kinds of hair, clothes and accessory, and 18 body points.
 
-    python -m scripts.train.judge --data runs/data --out scripts/bench/judge --minutes 5
+    python -m scripts.train.judge --data runs/data --out scripts/bench/judge --minutes 25
 
-It sees half-size pictures of the body ring. Its own accuracy on held-out true renders is written beside its weights, because a
-figure that it gives is worth no more than that.
+It sees half-size pictures of one character: a whole figure and, as a run paints both, a portrait; it does without the portrait, too.
+What is worn on the head is a few pixels of a whole figure. Its own accuracy on held-out true renders is written beside its weights, because
+a figure that it gives is worth no more than that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import math
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +37,12 @@ TARGETS = COLOURS | KINDS
 POINTS = 18
 PCK_SHARE = 0.05  # of the figure's height
 BATCH = 32
+NO_PORTRAIT = 0.3  # share of the pairs in training
 
 
 class Judge(nn.Module):
-    """(N, 3, 192, 144) in [-1, 1] -> logits by target, and point heat maps (N, 18, 48, 36)."""
+    """Whole figures (N, 3, 192, 144) in [-1, 1], portraits of the same characters or None -> logits by target, and point heat maps of the
+    whole figures (N, 18, 48, 36). ``shown`` (N,) of zeros and ones: which portraits count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,14 +54,16 @@ class Judge(nn.Module):
         self.deep = nn.Sequential(block(64, 96, 2), block(96, 96, 1), block(96, 128, 2), block(128, 128, 1))
         self.across = nn.Conv2d(128, 64, 1)
         self.points = nn.Sequential(block(128, 64, 1), nn.Conv2d(64, POINTS, 1))
-        self.heads = nn.ModuleDict({k: nn.Linear(256, len(words)) for k, words in TARGETS.items()})
+        self.heads = nn.ModuleDict({k: nn.Linear(512, len(words)) for k, words in TARGETS.items()})
 
-    def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        near = self.stem(x)
+    def forward(self, x: Tensor, portraits: Tensor | None = None, shown: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        near = self.stem(x if portraits is None else torch.cat([x, portraits]))
         far = self.deep(near)
-        up = F.interpolate(self.across(far), size=near.shape[-2:], mode="bilinear", align_corners=False)
         pooled = torch.cat([far.mean((2, 3)), far.amax((2, 3))], 1)
-        return {k: head(pooled) for k, head in self.heads.items()}, self.points(torch.cat([near, up], 1))
+        whole, close = (pooled, torch.zeros_like(pooled)) if portraits is None else pooled.chunk(2)
+        both = torch.cat([whole, close if shown is None else close * shown[:, None]], 1)
+        up = F.interpolate(self.across(far[: len(x)]), size=near.shape[-2:], mode="bilinear", align_corners=False)
+        return {k: head(both) for k, head in self.heads.items()}, self.points(torch.cat([near[: len(x)], up], 1))
 
 
 def locate(heat: Tensor) -> Tensor:
@@ -85,16 +91,27 @@ def labels_of(a: Attributes) -> list[int]:
     return [COLOURS["hair"].index(a.hair_color), COLOURS["top"].index(a.top_color), bottom, *kinds]
 
 
-def body_views(shard: Shard) -> list[tuple[int, int]]:
-    """(character, view) of every picture of the body ring."""
-    return [(c, v) for c, views in enumerate(shard.views) for v, view in enumerate(views) if view.ring == "body"]
+def pairs_of(shard: Shard) -> list[tuple[int, int, int]]:
+    """(character, view, portrait) of every picture of the body ring with every one of the head ring of the same character."""
+    of = lambda views, ring: [v for v, view in enumerate(views) if view.ring == ring]  # noqa: E731
+    return [(c, v, h) for c, views in enumerate(shard.views) for v in of(views, "body") for h in of(views, "head")]
 
 
-def batch_of(shards: list[Shard], picks: list[tuple[int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Half-size pictures, labels (N, targets), points (N, 18, 3)."""
-    x = halve(to_tensor(np.stack([shards[s].rgb[c, v] for s, c, v in picks])))
-    y = torch.tensor([labels_of(shards[s].attributes[c]) for s, c, _ in picks])
-    return x, y, torch.from_numpy(np.stack([shards[s].keypoints[c, v] for s, c, v in picks]))
+@dataclass(frozen=True)
+class Pairs:
+    """Half-size pictures (N, 3, 192, 144) of whole figures and ``portraits``, labels (N, targets), points (N, 18, 3) of the whole figures."""
+
+    whole: Tensor
+    portraits: Tensor
+    labels: Tensor
+    points: Tensor
+
+
+def batch_of(shards: list[Shard], picks: list[tuple[int, int, int, int]]) -> Pairs:
+    """The pictures of ``picks``, each shard, character, view, portrait."""
+    half = lambda at: halve(to_tensor(np.stack([shards[s].rgb[c, pick[at]] for pick in picks for s, c in [pick[:2]]])))  # noqa: E731
+    labels = torch.tensor([labels_of(shards[s].attributes[c]) for s, c, _, _ in picks])
+    return Pairs(half(2), half(3), labels, torch.from_numpy(np.stack([shards[s].keypoints[c, v] for s, c, v, _ in picks])))
 
 
 def worn(x: Tensor, rng: np.random.Generator) -> Tensor:
@@ -108,32 +125,32 @@ def worn(x: Tensor, rng: np.random.Generator) -> Tensor:
     return x + strength[0] * clouds + strength[1] * torch.randn_like(x) - strength[2] * (x + 1) * float(rng.random())
 
 
-def loss_of(judge: Judge, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
+def loss_of(judge: nn.Module, given: Pairs, shown: Tensor | None = None) -> Tensor:
     """Cross entropy of colours and kinds; of where each visible point is, over the cells of its heat map."""
-    logits, heat = judge(x)
-    loss = sum(F.cross_entropy(logits[k], y[:, i], ignore_index=-1) for i, k in enumerate(TARGETS))
+    logits, heat = judge(given.whole, given.portraits, shown)
+    loss = sum(F.cross_entropy(logits[k], given.labels[:, i], ignore_index=-1) for i, k in enumerate(TARGETS))
     h, w = heat.shape[-2:]
-    cell_x, cell_y = ((points[..., i] / 8).long().clamp(0, n - 1) for i, n in ((0, w), (1, h)))
-    target = torch.where(points[..., 2] > 0.5, cell_y * w + cell_x, -1)
+    cell_x, cell_y = ((given.points[..., i] / 8).long().clamp(0, n - 1) for i, n in ((0, w), (1, h)))
+    target = torch.where(given.points[..., 2] > 0.5, cell_y * w + cell_x, -1)
     return loss + 0.5 * F.cross_entropy(heat.flatten(2).flatten(0, 1), target.flatten(), ignore_index=-1)
 
 
 @torch.no_grad()
-def accuracy(judge: Judge, shards: list[Shard], picks: list[tuple[int, int, int]]) -> dict[str, float]:
+def accuracy(judge: Judge, shards: list[Shard], picks: list[tuple[int, int, int, int]], portraits: bool) -> dict[str, float]:
     """Share right of each colour and kind, and of visible points within PCK_SHARE of the figure's height."""
     right, seen = np.zeros(len(TARGETS)), np.zeros(len(TARGETS))
     near = total = 0.0
     for start in range(0, len(picks), BATCH):
         some = picks[start : start + BATCH]
-        x, y, points = batch_of(shards, some)
-        logits, heat = judge(x)
+        given = batch_of(shards, some)
+        logits, heat = judge(given.whole, given.portraits if portraits else None)
         for i, k in enumerate(TARGETS):
-            known = y[:, i] >= 0
-            right[i] += float((logits[k].argmax(1) == y[:, i])[known].sum())
+            known = given.labels[:, i] >= 0
+            right[i] += float((logits[k].argmax(1) == given.labels[:, i])[known].sum())
             seen[i] += float(known.sum())
-        visible = points[..., 2] > 0.5
-        figure = torch.from_numpy(np.stack([shards[s].parts[c, v].any(1) for s, c, v in some])).sum(1)
-        apart = (locate(heat) - points[..., :2]).norm(dim=-1) <= PCK_SHARE * figure[:, None]
+        visible = given.points[..., 2] > 0.5
+        figure = torch.from_numpy(np.stack([shards[s].parts[c, v].any(1) for s, c, v, _ in some])).sum(1)
+        apart = (locate(heat) - given.points[..., :2]).norm(dim=-1) <= PCK_SHARE * figure[:, None]
         near, total = near + float((apart & visible).sum()), total + float(visible.sum())
     return {k: float(right[i] / seen[i]) for i, k in enumerate(TARGETS)} | {"pck": near / total}
 
@@ -145,28 +162,32 @@ def load(folder: Path) -> Judge:
     return judge
 
 
-def train(data: Path, out: Path, minutes: float, start: Path | None = None, seed: int = 0) -> None:
+def train(data: Path, out: Path, minutes: float, start: Path | None = None, bf16: bool = False, seed: int = 0) -> None:
     """Train for ``minutes``, from the weights in ``start`` if one is given; the first shard is held out."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     shards = open_shards(data)
-    picks = [(s, c, v) for s in range(1, len(shards)) for c, v in body_views(shards[s])]
+    picks = [(s, *pair) for s in range(1, len(shards)) for pair in pairs_of(shards[s])]
     judge = (Judge() if start is None else load(start).train()).to(memory_format=torch.channels_last)
-    before = 0 if start is None else json.loads((start / "judge.json").read_text())["pictures_seen"]
+    before = 0 if start is None else json.loads((start / "judge.json").read_text())["pairs_seen"]
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-2)
     began, step = time.monotonic(), 0
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1:
         optimizer.param_groups[0]["lr"] = 2e-3 * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * share))
-        x, y, points = batch_of(shards, [picks[int(i)] for i in rng.integers(len(picks), size=BATCH)])
-        loss = loss_of(judge, worn(x, rng).contiguous(memory_format=torch.channels_last), y, points)
+        given = batch_of(shards, [picks[int(i)] for i in rng.integers(len(picks), size=BATCH)])
+        whole, portraits = (worn(x, rng).contiguous(memory_format=torch.channels_last) for x in (given.whole, given.portraits))
+        shown = torch.from_numpy((rng.random(BATCH) >= NO_PORTRAIT).astype(np.float32))
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = loss_of(judge, replace(given, whole=whole, portraits=portraits), shown)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         step += 1
         if step % 100 == 0:
             print(step, round(share, 2), round(float(loss.detach()), 3), flush=True)
-    held = [(0, c, v) for c, v in body_views(shards[0])]
-    figures = accuracy(judge.eval(), shards, held) | {"pictures_seen": before + step * BATCH, "held_out_pictures": len(held)}
+    held = [(0, *pair) for pair in pairs_of(shards[0])]
+    figures = {"pairs_seen": before + step * BATCH, "held_out_pairs": len(held)}
+    figures |= {name: accuracy(judge.eval(), shards, held, portraits) for name, portraits in (("with_portrait", True), ("whole_figure_alone", False))}
     out.mkdir(parents=True, exist_ok=True)
     save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in judge.state_dict().items()}, out / "judge.safetensors")
     (out / "judge.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -179,8 +200,9 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--start", type=Path, help="a folder with a judge to train further")
+    parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16, where the processor has units for it")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     keep_freed()
     torch.set_num_threads(options.threads)
-    train(options.data, options.out, options.minutes, options.start)
+    train(options.data, options.out, options.minutes, options.start, options.bf16)

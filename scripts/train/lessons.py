@@ -8,14 +8,14 @@ import numpy as np
 
 from scripts.train.shards import VIEWS_PER_CHARACTER
 
-NO_WINDOW = 0.25
-HUSHED = 0.5  # share of the batches that are not led whose captions leave things out
+NO_WINDOW = 0.5
+HUSHED = 0.5  # share of the batches with a window that are not led whose captions leave things out
 LEAD = 0.6  # the most that a leading view has of the others' timestep; ``views.lead`` of a half stays below in all steps
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """``alone``: every view sees itself only. ``led``: the first view is clearer than the rest, and no caption tells what the
+    """``alone``: every view sees itself only, and is of a character of its own. ``led``: the first view is clearer than the rest, and no caption tells what the
     character looks like. ``told``: the share of that which captions tell, None to draw one for each group."""
 
     alone: bool
@@ -29,10 +29,11 @@ class Lesson:
 
 
 def draw_lesson(led: float, rng: np.random.Generator) -> Lesson:
-    """``led`` is the share of the lessons with a window that are led; without any, captions tell everything."""
+    """``led`` is the share of the lessons with a window that are led; without any, and where every view is alone, captions tell
+    everything."""
     alone = rng.random() < NO_WINDOW
     leads = not alone and rng.random() < led
-    hushed = led > 0 and rng.random() < HUSHED
+    hushed = led > 0 and not alone and rng.random() < HUSHED
     return Lesson(alone, leads, 0.0 if leads else None if hushed else 1.0)
 
 
@@ -43,9 +44,12 @@ def noisy_first(count: int, steps: int, lean: float, rng: np.random.Generator) -
     return np.minimum((steps * (1 - u**lean)).astype(np.int64), steps - 1)
 
 
-def group_timesteps(groups: int, steps: int, lean: float, led: bool, rng: np.random.Generator) -> np.ndarray:
-    """One timestep for all views of a group, (groups * VIEWS_PER_CHARACTER,); if ``led`` at most LEAD of it for the first."""
+def timesteps_of(groups: int, steps: int, lean: float, lesson: Lesson, rng: np.random.Generator) -> np.ndarray:
+    """(groups * VIEWS_PER_CHARACTER,) int64: one for all views of a group; one each where every view is alone; where the first leads at
+    most LEAD of it for that."""
+    if lesson.alone:
+        return noisy_first(groups * VIEWS_PER_CHARACTER, steps, lean, rng)
     timesteps = np.repeat(noisy_first(groups, steps, lean, rng)[:, None], VIEWS_PER_CHARACTER, 1)
-    if led:
+    if lesson.led:
         timesteps[:, 0] = timesteps[:, 0] * LEAD * rng.random(groups)
     return timesteps.reshape(-1)

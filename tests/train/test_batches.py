@@ -10,7 +10,8 @@ import numpy as np
 from scripts.generator.attributes import DEFAULT
 from scripts.generator.captions import vocabulary
 from scripts.train.batches import FIGURE_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT, TORSO_WEIGHT, Source, weight_of
-from scripts.train.shards import View
+from scripts.train.lessons import Lesson
+from scripts.train.shards import VIEWS_PER_CHARACTER, View
 from scripts.train.vocabulary import build_tokenizer
 from stages.conditions.body import load_base_body
 
@@ -41,7 +42,7 @@ def _named(told: float | None, tokenizer_folder: Path, seeds: range) -> np.ndarr
     source.ready["full"] = [(shard, np.zeros((1, 3, 8, 4, 2), np.float16))]
     rows = []
     for seed in seeds:
-        tokens = source.draw("full", 1, np.random.default_rng(seed), told).tokens
+        tokens = source.draw("full", 1, np.random.default_rng(seed), Lesson(alone=False, led=False, told=told)).tokens
         texts = [tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
         rows.append([DEFAULT.bottom_color in text or DEFAULT.top_color in text for text in texts])
     return np.array(rows)
@@ -59,3 +60,17 @@ def test_a_share_is_drawn_and_is_the_same_in_all_views(tmp_path: Path) -> None:
     silent = ~named.any(1)
     assert 10 <= silent.sum() <= 40
     assert named[~silent].mean() > 0.7
+
+
+def test_views_that_are_alone_are_of_characters_of_their_own(tmp_path: Path) -> None:
+    """View k of whoever it shows; a group with a window shows one character from all views."""
+    characters, views = 50, tuple(View("body", 15.0 * k) for k in range(VIEWS_PER_CHARACTER))
+    shard = SimpleNamespace(attributes=(DEFAULT,) * characters, views=(views,) * characters, parts=np.zeros((characters, len(views), 32, 16), np.uint8))
+    latents = np.zeros((characters, len(views), 8, 4, 2), np.float16)
+    latents[:, :, 0], latents[:, :, 1] = np.arange(characters)[:, None, None, None], np.arange(len(views))[:, None, None]
+    source = Source(tmp_path, tmp_path, None, 1.0, build_tokenizer(vocabulary(), tmp_path))
+    source.ready["full"] = [(shard, latents)]
+    for alone in (True, False):
+        drawn = source.draw("full", 2, np.random.default_rng(0), Lesson(alone, led=False, told=1.0)).latents[:, :2, 0, 0].numpy()
+        np.testing.assert_array_equal(drawn[:, 1], [*range(len(views))] * 2)
+        assert len(np.unique(drawn[:, 0])) > 8 if alone else len(np.unique(drawn[:6, 0])) == len(np.unique(drawn[6:, 0])) == 1

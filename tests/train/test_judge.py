@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from scripts.generator.attributes import DEFAULT, HAIR_STYLES
-from scripts.train.judge import HAIR_LENGTHS, POINTS, TARGETS, Judge, labels_of, locate, loss_of, worn
+from scripts.train.judge import HAIR_LENGTHS, POINTS, TARGETS, Judge, Pairs, labels_of, locate, loss_of, pairs_of, worn
+from scripts.train.shards import View
 
 
 def test_a_peak_is_located_in_full_size_pixels() -> None:
@@ -26,29 +28,40 @@ def test_the_loss_is_least_where_the_points_are() -> None:
             self.heat = torch.zeros(2, POINTS, 48, 36)
             self.heat[:, :, row, column] = 9.0
 
-        def forward(self, x: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        def forward(self, x: torch.Tensor, portraits: torch.Tensor, shown: None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
             return {k: torch.zeros(len(x), len(words)) for k, words in TARGETS.items()}, self.heat
 
     points = torch.tensor([84.0, 164.0, 1.0]).expand(2, POINTS, 3)  # column 10, row 20 of cells of 8 pixels
     labels = torch.tensor([labels_of(DEFAULT)] * 2)
-    right, wrong = (float(loss_of(Fixed(*cell), torch.zeros(2, 3, 192, 144), labels, points)) for cell in ((20, 10), (10, 20)))
+    given = Pairs(torch.zeros(2, 3, 192, 144), torch.zeros(2, 3, 192, 144), labels, points)
+    right, wrong = (float(loss_of(Fixed(*cell), given)) for cell in ((20, 10), (10, 20)))
     assert right < wrong - 3
 
 
-def test_it_learns_a_picture_by_heart() -> None:
+def test_it_learns_pictures_by_heart_and_tells_them_apart_by_their_portraits_where_those_are_shown() -> None:
     torch.manual_seed(0)
     judge = Judge()
-    x, labels = torch.rand(2, 3, 192, 144) * 2 - 1, torch.tensor([[0, 1, -1, 0, 1, 2, 3], [2, 3, 4, 3, 2, 1, 0]])
+    whole, labels = (torch.rand(1, 3, 192, 144) * 2 - 1).expand(2, -1, -1, -1), torch.tensor([[0, 1, -1, 0, 1, 2, 3], [2, 3, 4, 3, 2, 1, 0]])
     points = torch.stack([torch.rand(2, POINTS) * 288, torch.rand(2, POINTS) * 384, torch.ones(2, POINTS)], -1)
+    given = Pairs(whole, torch.stack([torch.ones(3, 192, 144), -torch.ones(3, 192, 144)]), labels, points)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3)
     losses = []
     for _ in range(12):
-        loss = loss_of(judge, x, labels, points)
+        loss = loss_of(judge, given)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
+    logits, _ = judge(given.whole, given.portraits)
+    assert not torch.allclose(*logits["accessory"], atol=0.1)
+    hidden, _ = judge(given.whole, given.portraits, torch.zeros(2))
+    assert torch.allclose(*hidden["accessory"], atol=1e-5)
+
+
+def test_each_whole_figure_is_paired_with_each_portrait_of_the_same_character() -> None:
+    views = (View("body", 0.0), View("body", 15.0), View("head", 0.0), View("head", 45.0))
+    assert pairs_of(SimpleNamespace(views=(views, views[:3]))) == [(0, 0, 2), (0, 0, 3), (0, 1, 2), (0, 1, 3), (1, 0, 2), (1, 1, 2)]
 
 
 def test_every_style_of_hair_has_one_length() -> None:

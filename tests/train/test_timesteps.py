@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.train import architecture
-from scripts.train.lessons import LEAD, draw_lesson, group_timesteps, noisy_first
+from scripts.train.lessons import LEAD, Lesson, draw_lesson, noisy_first, timesteps_of
 from scripts.train.shards import VIEWS_PER_CHARACTER
 from stages.views.schedule import make_scheduler
 
@@ -23,13 +23,15 @@ def test_each_batch_holds_one_of_each_share() -> None:
         assert all(edges[k + 1] - 1 <= t[k] <= edges[k] for k in range(4))
 
 
-def test_all_views_of_a_group_are_as_noisy_unless_the_first_leads() -> None:
+def test_all_views_of_a_group_are_as_noisy_unless_the_first_leads_or_each_is_alone() -> None:
     rng = np.random.default_rng(0)
-    level = group_timesteps(4, 1000, 1.5, False, rng).reshape(4, VIEWS_PER_CHARACTER)
+    level = timesteps_of(4, 1000, 1.5, Lesson(alone=False, led=False, told=1.0), rng).reshape(4, VIEWS_PER_CHARACTER)
     assert (level == level[:, :1]).all() and len(np.unique(level)) > 1
-    led = np.concatenate([group_timesteps(4, 1000, 1.5, True, rng).reshape(4, VIEWS_PER_CHARACTER) for _ in range(100)])
+    led = np.concatenate([timesteps_of(4, 1000, 1.5, Lesson(alone=False, led=True, told=0.0), rng).reshape(4, VIEWS_PER_CHARACTER) for _ in range(100)])
     assert (led[:, 1:] == led[:, 1:2]).all()
     assert (led[:, 0] <= LEAD * led[:, 1]).all() and (led[:, 0] > 0.8 * LEAD * led[:, 1]).any()
+    alone = timesteps_of(2, 1000, 1.0, Lesson(alone=True, led=False, told=1.0), rng)
+    assert sorted(alone * 12 // 1000) == list(range(12))
 
 
 def test_without_a_lead_captions_tell_everything() -> None:
@@ -40,8 +42,8 @@ def test_without_a_lead_captions_tell_everything() -> None:
 def test_led_views_are_told_nothing_and_ask_attention() -> None:
     lessons = [draw_lesson(0.5, np.random.default_rng(i)) for i in range(400)]
     led = [lesson for lesson in lessons if lesson.led]
-    assert 100 < len(led) < 200 and all(lesson.told == 0.0 and lesson.asks_attention and not lesson.alone for lesson in led)
-    assert not any(lesson.asks_attention for lesson in lessons if lesson.alone)
+    assert 60 < len(led) < 140 and all(lesson.told == 0.0 and lesson.asks_attention and not lesson.alone for lesson in led)
+    assert all(lesson.told == 1.0 and not lesson.asks_attention for lesson in lessons if lesson.alone)
     assert {lesson.told for lesson in lessons if not lesson.led} == {None, 1.0}
 
 
