@@ -41,7 +41,7 @@ APART_PX = 12  # from the true figure: that far off is background, whatever the 
 def judged(judge: Judge, wholes: list[np.ndarray], portraits: list[np.ndarray] | None, attributes: list[Attributes]) -> dict[str, float]:
     """Share of right colours and kinds; the colour of a dress's bottom is not asked for."""
     with torch.no_grad():
-        logits, _ = judge(seen(wholes), None if portraits is None else seen(portraits))
+        logits, _ = judge(as_judged(wholes), None if portraits is None else as_judged(portraits))
     truth = np.array([labels_of(a) for a in attributes])
     shares = {}
     for i, name in enumerate(TARGETS):
@@ -50,7 +50,7 @@ def judged(judge: Judge, wholes: list[np.ndarray], portraits: list[np.ndarray] |
     return shares | {f"mean_{of}": float(np.mean([shares[name] for name in names])) for of, names in (("colours", COLOURS), ("kinds", KINDS))}
 
 
-def seen(pictures: list[np.ndarray]) -> torch.Tensor:
+def as_judged(pictures: list[np.ndarray]) -> torch.Tensor:
     """Pictures (H, W, 3 or 4) in [0, 1] as the judge sees them (N, 3, H / 2, W / 2)."""
     return halve(to_tensor(np.stack([to_u8(p[..., :3]) for p in pictures])))
 
@@ -63,7 +63,7 @@ def pose_figures(
     covered = [float(d[b].mean()) for d, b in zip(dark, bodies, strict=True)]
     stained = [float(d[g].mean()) for d, g in zip(dark, grounds, strict=True)]
     with torch.no_grad():
-        _, heat = judge(seen(pictures))
+        _, heat = judge(as_judged(pictures))
     found = locate(heat).numpy()
     hits, total = 0, 0
     for at, truth, body in zip(found, points, bodies, strict=True):

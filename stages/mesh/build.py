@@ -20,6 +20,7 @@ from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import Parts
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import agreeing, fitting
+from stages.mesh.cubes import band_cubes
 from stages.mesh.fair import faired
 from stages.mesh.field_surface import lattice_distance
 from stages.mesh.labels import labelled
@@ -40,6 +41,7 @@ from stages.mesh.unwrap import unwrap
 from stages.rendering.protocol import Rasterizer
 
 BAND_CELLS = 2.0
+GRIDS = {"tetrahedra": band_grid, "cubes": band_cubes}
 KS_SIZE = 64
 
 
@@ -79,19 +81,8 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
 def fixed_topology(
     settings: MeshSettings, field: FieldGrid, observed: list[Observed], rasterizer: Rasterizer, context: StageContext
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
-    """First pass, repair, remeshing, unwrapping, projection: the arrays that the second pass starts from, and the curve."""
-    level = settings.density_level or best_level(field, observed[0], rasterizer, settings.grid_cells)
-    context.log.info("density level %.3g per metre", level)
-    density = without_pits(field, level, settings.pit_width, observed)
-    sdf, origin, cell = lattice_distance(field, level, settings.grid_cells, density)
-    grid, values = band_grid(sdf, origin, cell, BAND_CELLS)
-    _, rgb = field.sample(grid.v_pos.astype(np.float64))
-    state = implicit.ImplicitSurface.start(grid, values, rgb, settings)
-    context.checkpoint.load("implicit.npz", state.load)
-    curve = implicit.fit(state, observed, rasterizer, settings, context)
-    v_fine, _, tri = (x.detach().numpy() for x in state.surface())
-    if len(tri) == 0:
-        raise StageError("the first pass left no surface: lower mesh.sdf_rate or mesh.sdf_regulariser, or look at the masks")
+    """First pass, repair, remeshing, unwrapping, projection: the arrays that the second pass starts from, and the first one's curve."""
+    v_fine, tri, curve = first_pass(settings, field, observed, rasterizer, context)
     context.progress.start("repair, remesh, unwrap, project", 4)
     v_fine, t_fine = repaired(v_fine, tri)
     context.progress.advance()
@@ -101,6 +92,28 @@ def fixed_topology(
     v_pos = faired(v_pos, faces, settings.fairing)
     context.progress.advance()
     return painted_charts(settings, observed, (v_pos, faces), (v_fine, t_fine), context), curve
+
+
+def first_pass(
+    settings: MeshSettings, field: FieldGrid, observed: list[Observed], rasterizer: Rasterizer, context: StageContext
+) -> tuple[np.ndarray, np.ndarray, dict[str, list[float]]]:
+    """Vertices and triangles of the implicit surface fitted to the views, and the loss of each step that ran here.
+
+    Raises ``StageError`` if it leaves none.
+    """
+    level = settings.density_level or best_level(field, observed[0], rasterizer, settings.grid_cells)
+    context.log.info("density level %.3g per metre", level)
+    density = without_pits(field, level, settings.pit_width, observed)
+    sdf, origin, cell = lattice_distance(field, level, settings.grid_cells, density)
+    grid, values = GRIDS[settings.extraction](sdf, origin, cell, BAND_CELLS)
+    _, rgb = field.sample(grid.v_pos.astype(np.float64))
+    state = implicit.ImplicitSurface.start(grid, values, rgb, settings)
+    context.checkpoint.load("implicit.npz", state.load)
+    curve = implicit.fit(state, observed, rasterizer, settings, context)
+    v_fine, _, tri, _ = (x.detach().numpy() for x in state.surface())
+    if len(tri) == 0:
+        raise StageError("the first pass left no surface: lower mesh.sdf_rate or mesh.sdf_regulariser, or look at the masks")
+    return v_fine, tri, curve
 
 
 def painted_charts(

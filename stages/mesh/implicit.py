@@ -1,7 +1,7 @@
-"""First pass: an implicit surface on tetrahedra and colours in space, fitted to the views.
+"""First pass: an implicit surface on tetrahedra or cubes and colours in space, fitted to the views.
 
-Signed distance and colour at every grid vertex start from the field; both are optimised through marching tetrahedra and the
-differentiable rasterizer. The grid vertices may also move, by less than half a cell (DMTet).
+Signed distance and colour at every grid vertex start from the field; both are optimised through marching tetrahedra or dual marching cubes
+and the differentiable rasterizer. The grid vertices may also move, by less than half a cell (DMTet); cubes have weights, too (FlexiCubes).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from pipeline.stage import StageContext
-from stages.mesh import marching
+from stages.mesh import dual, marching
+from stages.mesh.cubes import CubeGrid
 from stages.mesh.losses import bilaplacian, image_loss, mask_loss, sign_entropy
 from stages.mesh.observed import Observed, view_order
 from stages.mesh.settings import MeshSettings
@@ -23,38 +24,43 @@ from stages.mesh.tetrahedra import TetGrid
 from stages.rendering.clip import to_clip
 from stages.rendering.protocol import Rasterizer
 
-COLOUR_RATE = 0.02
-MOVE_RATE = 0.01  # of a cell
+RATES = (0.01, 0.02, 0.01)  # of moves, in cells, of colours and of weights
+UNEVEN = 0.02  # weight of how unevenly crossings lie about the vertices of cubes
 MOST_MOVE = 0.45  # of a cell
+
+
+PARAMETERS = ("sdf", "move", "rgb", "weights")
 
 
 @dataclass
 class ImplicitSurface:
-    """``sdf`` (N,) in cells, ``move`` (N, 3) before tanh, ``rgb`` (N, 3) sRGB, and the optimiser over them."""
+    """``sdf`` (N,) in cells, ``move`` (N, 3) before tanh, ``rgb`` (N, 3) sRGB, on cubes ``weights`` (C, dual.WEIGHTS) before tanh, and the optimiser over them."""
 
-    grid: TetGrid
+    grid: TetGrid | CubeGrid
     sdf: Tensor
     move: Tensor
     rgb: Tensor
+    weights: Tensor
     optimiser: torch.optim.Adam
     step: int = 0
 
     @classmethod
-    def start(cls, grid: TetGrid, sdf_m: np.ndarray, rgb: np.ndarray, settings: MeshSettings) -> ImplicitSurface:
+    def start(cls, grid: TetGrid | CubeGrid, sdf_m: np.ndarray, rgb: np.ndarray, settings: MeshSettings) -> ImplicitSurface:
         """From signed distances (N,) in metres and colours (N, 3)."""
         sdf = torch.from_numpy((sdf_m / grid.cell_m).astype(np.float32)).clamp(-2, 2)
         sdf = torch.where(sdf.abs() < 1e-3, torch.full_like(sdf, 1e-3), sdf).requires_grad_()
         move = torch.zeros(len(sdf), 3, requires_grad=True)
         colour = torch.from_numpy(np.ascontiguousarray(rgb, np.float32)).requires_grad_()
-        groups = [
-            {"params": [sdf], "lr": settings.sdf_rate}, {"params": [move], "lr": MOVE_RATE}, {"params": [colour], "lr": COLOUR_RATE},
-        ]
-        return cls(grid, sdf, move, colour, torch.optim.Adam(groups, betas=(0.9, 0.95), foreach=True))
+        weights = torch.zeros(len(grid.cubes) if isinstance(grid, CubeGrid) else 0, dual.WEIGHTS, requires_grad=True)
+        groups = [{"params": [p], "base": rate} for p, rate in zip((sdf, move, colour, weights), (settings.sdf_rate, *RATES), strict=True)]
+        return cls(grid, sdf, move, colour, weights, torch.optim.Adam(groups, betas=(0.9, 0.95), foreach=True))
 
-    def surface(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Vertices (M, 3) metres, colours (M, 3) and triangles (F, 3) int32."""
+    def surface(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Vertices (M, 3) metres, colours (M, 3), triangles (F, 3) int32, and what ``dual.surface`` calls uneven, 0 on tetrahedra."""
         v_pos = torch.from_numpy(self.grid.v_pos) + MOST_MOVE * self.grid.cell_m * torch.tanh(self.move)
-        return marching.surface(self.grid, v_pos, self.sdf, self.rgb)
+        if isinstance(self.grid, CubeGrid):
+            return dual.surface(self.grid, v_pos, self.sdf, self.rgb, self.weights)
+        return *marching.surface(self.grid, v_pos, self.sdf, self.rgb), torch.zeros(())
 
     def save(self, path: Path) -> None:
         """Everything that the next step depends on, as npz."""
@@ -70,7 +76,7 @@ class ImplicitSurface:
 
 def _state_arrays(s: ImplicitSurface) -> dict[str, np.ndarray]:
     out = {"step": np.array(s.step)}
-    for name in ("sdf", "move", "rgb"):
+    for name in PARAMETERS:
         parameter = getattr(s, name)
         out[name] = parameter.detach().numpy()
         for key, value in s.optimiser.state.get(parameter, {}).items():
@@ -80,7 +86,7 @@ def _state_arrays(s: ImplicitSurface) -> dict[str, np.ndarray]:
 
 def _restore(s: ImplicitSurface, state: np.lib.npyio.NpzFile) -> None:
     s.step = int(state["step"])
-    for name in ("sdf", "move", "rgb"):
+    for name in PARAMETERS:
         parameter = getattr(s, name)
         parameter.data = torch.from_numpy(state[name].copy())
         kept = {k.split(".")[1]: torch.from_numpy(state[k].copy()) for k in state.files if k.startswith(f"{name}.")}
@@ -135,13 +141,13 @@ def _step(
     noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + state.step)
     background = torch.rand(len(index), 1, 1, 3, generator=noise)
     rate = _rate(state.step, settings.implicit_steps)
-    for group, base in zip(state.optimiser.param_groups, (settings.sdf_rate, MOVE_RATE, COLOUR_RATE), strict=True):
-        group["lr"] = base * rate
-    v_pos, v_rgb, tri = state.surface()
+    for group in state.optimiser.param_groups:
+        group["lr"] = group["base"] * rate
+    v_pos, v_rgb, tri, uneven = state.surface()
     colour, alpha = render(rasterizer, v_pos, v_rgb, tri, o.clip[index], o.resolution, background)
     image = image_loss(colour, o.on(index, background))
     mask = mask_loss(alpha, o.alpha[index])
-    loss = image + settings.mask_weight * mask + settings.sdf_regulariser * _regulariser(state)
+    loss = image + settings.mask_weight * mask + settings.sdf_regulariser * _regulariser(state) + UNEVEN * uneven
     state.optimiser.zero_grad()
     loss.backward()
     state.sdf.grad += settings.sdf_smoothness * torch.from_numpy(bend(state.sdf.detach().numpy()))
@@ -155,5 +161,6 @@ def _step(
 
 
 def _regulariser(state: ImplicitSurface) -> Tensor:
-    active, _ = marching.extract(state.grid, state.sdf.detach().numpy())
-    return sign_entropy(state.sdf, torch.from_numpy(state.grid.edges[active].astype(np.int64)))
+    inside = state.sdf.detach().numpy() < 0
+    edges = state.grid.edges
+    return sign_entropy(state.sdf, torch.from_numpy(edges[inside[edges[:, 0]] != inside[edges[:, 1]]].astype(np.int64)))

@@ -77,50 +77,54 @@ def extract(grid: TetGrid, sdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _lerp(value, sdf, ends, out):
+def _lerp(value, at_a, at_b, ends, out):
     for m in range(ends.shape[0]):
         a, b = ends[m, 0], ends[m, 1]
-        w = sdf[a] / (sdf[a] - sdf[b])
+        w = at_a[m] / (at_a[m] - at_b[m])
         for c in range(value.shape[1]):
             out[m, c] = value[a, c] + w * (value[b, c] - value[a, c])
 
 
 @numba.njit(cache=True, nogil=True)
-def _lerp_backward(value, sdf, ends, grad, grad_value, grad_sdf):
+def _lerp_backward(value, at_a, at_b, ends, grad, grad_value, grad_a, grad_b):
     for m in range(ends.shape[0]):
         a, b = ends[m, 0], ends[m, 1]
-        span = sdf[a] - sdf[b]
-        w = sdf[a] / span
+        span = at_a[m] - at_b[m]
+        w = at_a[m] / span
         gw = np.float32(0.0)
         for c in range(value.shape[1]):
             g = grad[m, c]
             gw += g * (value[b, c] - value[a, c])
             grad_value[a, c] += (1 - w) * g
             grad_value[b, c] += w * g
-        grad_sdf[a] -= gw * sdf[b] / (span * span)
-        grad_sdf[b] += gw * sdf[a] / (span * span)
+        grad_a[m] = -gw * at_b[m] / (span * span)
+        grad_b[m] = gw * at_a[m] / (span * span)
 
 
 class _Crossings(torch.autograd.Function):
-    """``value`` (N, C) at the zero of ``sdf`` (N,) on the edges ``ends`` (M, 2): (M, C)."""
-
     @staticmethod
-    def forward(ctx, value: Tensor, sdf: Tensor, ends: Tensor) -> Tensor:
+    def forward(ctx, value: Tensor, at_a: Tensor, at_b: Tensor, ends: Tensor) -> Tensor:
         out = np.empty((len(ends), value.shape[1]), np.float32)
-        _lerp(value.detach().numpy(), sdf.detach().numpy(), ends.numpy(), out)
-        ctx.save_for_backward(value, sdf, ends)
+        _lerp(value.detach().numpy(), at_a.detach().numpy(), at_b.detach().numpy(), ends.numpy(), out)
+        ctx.save_for_backward(value, at_a, at_b, ends)
         return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple:
-        value, sdf, ends = ctx.saved_tensors
-        grad_value, grad_sdf = np.zeros(value.shape, np.float32), np.zeros(sdf.shape, np.float32)
-        _lerp_backward(value.numpy(), sdf.numpy(), ends.numpy(), grad.contiguous().numpy(), grad_value, grad_sdf)
-        return torch.from_numpy(grad_value), torch.from_numpy(grad_sdf), None
+        value, at_a, at_b, ends = ctx.saved_tensors
+        grad_value, grad_a, grad_b = (np.zeros(x.shape, np.float32) for x in (value, at_a, at_b))
+        _lerp_backward(value.numpy(), at_a.numpy(), at_b.numpy(), ends.numpy(), grad.contiguous().numpy(), grad_value, grad_a, grad_b)
+        return torch.from_numpy(grad_value), torch.from_numpy(grad_a), torch.from_numpy(grad_b), None
+
+
+def crossings(value: Tensor, at_a: Tensor, at_b: Tensor, ends: Tensor) -> Tensor:
+    """``value`` (N, C) where the line from ``at_a`` (M,) at the first to ``at_b`` (M,) at the second of ``ends`` (M, 2) is zero: (M, C)."""
+    return _Crossings.apply(value, at_a, at_b, ends)
 
 
 def surface(grid: TetGrid, v_pos: Tensor, sdf: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Vertices (M, 3), attributes (M, C) and triangles (F, 3) int32 of the zero level of ``sdf`` (N,), with gradients."""
     active, faces = extract(grid, sdf.detach().numpy())
-    value = _Crossings.apply(torch.cat([v_pos, attributes], 1), sdf, torch.from_numpy(grid.edges[active]))
+    ends = torch.from_numpy(grid.edges[active])
+    value = crossings(torch.cat([v_pos, attributes], 1), *(sdf.index_select(0, end) for end in ends.unbind(1)), ends)
     return value[:, :3], value[:, 3:], torch.from_numpy(faces)

@@ -13,7 +13,10 @@ class MeshSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     grid_cells: int | None = Field(
-        None, ge=16, le=512, description="Cells of the tetrahedral grid along the longest side of the figure; none: 128 to 160, by how far the views agree."
+        None, ge=16, le=512, description="Cells of the first pass's grid along the longest side of the figure; none: 128 to 160, by how far the views agree."
+    )
+    extraction: Literal["tetrahedra", "cubes"] = Field(
+        "tetrahedra", description="What the first pass's surface runs through: tetrahedra (marching, as DMTet), or cubes (dual, with learnt weights, as FlexiCubes)."
     )
     density_level: float | None = Field(
         None, gt=0, description="Density (per metre) at which the field counts as surface; none: the level whose outline fits the views best."

@@ -11,13 +11,14 @@ from itertools import permutations
 
 import numpy as np
 
-# corners of a cube are numbered x + 2 y + 4 z; a tetrahedron goes 0 -> axis -> two axes -> 7, odd ways round with two corners swapped
+from stages.mesh.lattice import CORNERS, near_cubes, numbered, positions, rim_of, steps_of
+
+# corners of a cube are numbered as in CORNERS; a tetrahedron goes 0 -> axis -> two axes -> 7, odd ways round with two corners swapped
 _PATHS = [(a, b) for a, b, _ in permutations(range(3))]
 KUHN = np.array([
     [0, 1 << a, (1 << a) | (1 << b), 7] if (b - a) % 3 == 1 else [0, (1 << a) | (1 << b), 1 << a, 7] for a, b in _PATHS
 ])
 TET_EDGES = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]])
-CORNERS = np.array([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)])
 
 
 @dataclass(frozen=True)
@@ -38,35 +39,15 @@ def band_grid(sdf: np.ndarray, origin: np.ndarray, cell_m: float, band_cells: fl
 
     Lattice point (i, j, k) lies at ``origin`` + ``cell_m`` (i, j, k). Returns the grid and the distances (N,) at its vertices.
     """
-    near = np.abs(sdf) < band_cells * cell_m
-    flat = np.ravel_multi_index(tuple(np.moveaxis(np.argwhere(_any_corner(near))[:, None] + CORNERS, -1, 0)), sdf.shape)
-    lattice, index = _numbered(flat, sdf.size)
-    v_pos = origin + cell_m * np.stack(np.unravel_index(lattice, sdf.shape), -1)
+    lattice, index = near_cubes(sdf, band_cells * cell_m)
     low, high = np.sort(KUHN[:, TET_EDGES], -1).reshape(-1, 2).T  # an edge's higher corner has all the bits of the lower one
-    keys, tet_edges = _numbered(index[:, low] * 8 + high - low, 8 * len(lattice))
+    keys, tet_edges = numbered(index[:, low] * 8 + high - low, 8 * len(lattice))
     from_corner, step = keys // 8, keys % 8
     place = np.full(sdf.size, -1)
     place[lattice] = np.arange(len(lattice))
-    strides = np.array([sdf.shape[1] * sdf.shape[2], sdf.shape[2], 1])
-    edges = np.stack([from_corner, place[lattice[from_corner] + CORNERS[step] @ strides]], -1)
-    rim = np.bincount(index.ravel(), minlength=len(lattice)) < 8
+    edges = np.stack([from_corner, place[lattice[from_corner] + CORNERS[step] @ steps_of(sdf.shape)]], -1)
     grid = TetGrid(
-        v_pos.astype(np.float32), index[:, KUHN].reshape(-1, 4).astype(np.int32), edges.astype(np.int32),
-        tet_edges.reshape(-1, 6).astype(np.int32), rim, float(cell_m),
+        positions(lattice, sdf.shape, origin, cell_m), index[:, KUHN].reshape(-1, 4).astype(np.int32), edges.astype(np.int32),
+        tet_edges.reshape(-1, 6).astype(np.int32), rim_of(index, len(lattice)), float(cell_m),
     )
     return grid, sdf.ravel()[lattice].astype(np.float32)
-
-
-def _any_corner(near: np.ndarray) -> np.ndarray:
-    out = np.zeros(tuple(n - 1 for n in near.shape), bool)
-    for x, y, z in CORNERS:
-        out |= near[x : x + out.shape[0], y : y + out.shape[1], z : z + out.shape[2]]
-    return out
-
-
-def _numbered(keys: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct ``keys`` < ``bound`` in order, and for each key its number among them."""
-    used = np.zeros(bound, bool)
-    used[keys] = True
-    number = np.cumsum(used) - 1
-    return np.flatnonzero(used), number[keys]
