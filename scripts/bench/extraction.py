@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 
@@ -29,9 +30,8 @@ from stages.artifacts.field import FieldGrid
 from stages.artifacts.images import contact_sheet, write_png
 from stages.artifacts.normals import vertex_normals
 from stages.artifacts.views import MaskedViews, ViewSet
-from stages.mesh.build import GRIDS, first_pass
+from stages.mesh.build import GRIDS, first_pass, pictures_of
 from stages.mesh.calm import fitting
-from stages.mesh.observed import observe
 from stages.mesh.settings import MeshSettings
 from stages.mesh.warm import SETTINGS, make
 from stages.rendering import CpuBackend
@@ -41,13 +41,15 @@ WHITE = np.full((1, 1, 3), 255, np.uint8)
 
 
 def as_extracted(field: FieldGrid, views: Path, settings: MeshSettings, threads: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Vertices and triangles of the first pass before anything mends them, and seconds."""
+    """Vertices, in the unit of the cameras, and triangles of the first pass before anything mends them, and seconds, the search for the level among them."""
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(threads)
     with TemporaryDirectory() as work:
         context = StageContext(Path(work), Path(work), logging.getLogger("bench"), Watch(), {}, threads=threads, checkpoint=Checkpoint(Path(work)))
         began = time.perf_counter()
-        v_pos, faces, _ = first_pass(fitting(settings, field), field, observe(MaskedViews.open(views)), CpuBackend().create(), context)
-    return v_pos, faces, round(time.perf_counter() - began, 1)
+        observed = pictures_of(MaskedViews.open(views), field)
+        v_pos, faces, _ = first_pass(fitting(settings, field), field, observed, CpuBackend().create(), context)
+    return v_pos / field.metres_per_unit, faces, round(time.perf_counter() - began, 1)
 
 
 def skewness(v_pos: np.ndarray, faces: np.ndarray) -> float:

@@ -33,7 +33,7 @@ from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.views import ViewSet
 from stages.conditions.body import load_base_body
 
-RINGS = ("body_00", "head_00")  # front and portrait
+FRONT, PORTRAIT = "body_00", "head_00"
 WHITE = 0.98
 APART_PX = 12  # from the true figure: that far off is background, whatever the hair does
 
@@ -98,12 +98,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         given = conditions(Path(folder) / "conditions", body=1, head=1)
         views = painted(given, some, o.steps, Path(folder))
-        shown = [[v.image(name) for v in views] for name in RINGS]
+        shown = [[v.image(name) for v in views] for name in (FRONT, PORTRAIT)]
         built = [build_character(a, load_base_body()) for a in some]
         truth = [[render(character, camera)[:2] for character in built] for camera in given.cameras]
-        bodies = [given.mask(RINGS[0]) > 0.5] * len(some)
+        bodies = [given.mask(FRONT) > 0.5] * len(some)
         grounds = [ndimage.distance_transform_edt(alpha == 0) > APART_PX for _, alpha in truth[0]]
-        points = [given.keypoints[RINGS[0]].body] * len(some)
+        points = [given.keypoints[FRONT].body] * len(some)
     if o.png:
         write_png(o.png, contact_sheet([p for pair in zip(*shown, strict=True) for p in pair], columns=16))
     figures = {"machine": machine, "characters": len(some), "steps": o.steps}

@@ -59,7 +59,7 @@ def cache_latents(vae: nn.Module, scale: float, shard: Shard, folder: Path, size
 
 @dataclass
 class Batch:
-    """Groups of views laid out one after another."""
+    """Groups of views laid out one after another, each of one character or, where views are alone, of as many as there are views."""
 
     latents: Tensor
     tokens: Tensor

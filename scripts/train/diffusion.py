@@ -3,9 +3,9 @@
     python -m scripts.train.diffusion --data runs/data --vae runs/vae --text runs/text --out runs/diffusion --minutes 80
 
 Half-size pictures first, full size in the last part of the time (what was shipped is trained further at full size alone:
-``--start third_party/embedded --half-share 0 --peak 5e-4``). Every batch holds whole groups (shards.GROUP_WINDOWS), so that
-the network learns to take from the first and the previous frame what the text leaves open; some batches are independent
-frames. Stops and goes on from the newest checkpoint.
+``--start third_party/embedded --half-share 0 --peak 5e-4``). Half of the batches hold whole groups (shards.GROUP_WINDOWS), so that
+the network learns to take from the first and the previous frame what the text leaves open; the others independent frames of as many
+characters. Stops and goes on from the newest checkpoint.
 """
 
 from __future__ import annotations
@@ -155,10 +155,12 @@ def soften_attention(network: nn.Module, factor: float) -> None:
 
 
 def use_plain_attention(nets: Networks) -> None:
-    """Attention as two products of matrices, which a CPU that has units for bfloat16 does in a fifth of the time of the fused one where
-    windows are short (forward and backward, 432 queries and 64 keys)."""
+    """The ControlNet's attention and the UNet's to the text as two products of matrices, which a CPU that has units for bfloat16 does in a fifth of the
+    time of the fused one (forward and backward, 432 queries and 64 keys). The UNet's self-attention is left as it is."""
     for network in (nets.unet, nets.controlnet):
-        network.set_attn_processor(AttnProcessor())
+        for name, layer in network.named_modules():
+            if name.endswith(".attn2") or network is nets.controlnet and name.endswith(".attn1"):
+                layer.set_processor(AttnProcessor())
 
 
 def rate_at(peak: float, share: float, step: int) -> float:

@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=11,
+    version=12,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

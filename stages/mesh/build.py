@@ -18,6 +18,7 @@ from stages.artifacts.glb import GlbMaterial, GlbMesh, write_glb
 from stages.artifacts.mesh import KD, KS, LIGHT, NORMAL, MeshAsset, TexturedMesh
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.parts import Parts
+from stages.artifacts.views import MaskedViews
 from stages.mesh import implicit, preview, refine
 from stages.mesh.calm import agreeing, fitting
 from stages.mesh.cubes import band_cubes
@@ -55,7 +56,7 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     settings = fitting(settings, inputs.field)
     context.log.info("surface: smoothness %.2g, rate %.2g, fairing %.2g m", settings.sdf_smoothness, settings.sdf_rate, settings.fairing)
     rasterizer: Rasterizer = context.backends["rasterizer"].create()
-    observed = in_metres(corrected(observe(inputs.masks), inputs.field.corrections), inputs.field)
+    observed = pictures_of(inputs.masks, inputs.field)
     curves: dict[str, dict[str, list[float]]] = {}
     fixed = context.checkpoint.load("fixed.npz", _read_arrays)
     if fixed is None:
@@ -76,6 +77,11 @@ def run(settings: MeshSettings, inputs: object, context: StageContext) -> MeshAs
     if light is not None:
         preview.write_light(context.out / "preview", baked, mesh, light)
     return asset
+
+
+def pictures_of(masks: MaskedViews, field: FieldGrid) -> list[Observed]:
+    """What the mesh is fitted to: cameras in the field's metres, cameras and colours as the field corrected them."""
+    return in_metres(corrected(observe(masks), field.corrections), field)
 
 
 def fixed_topology(

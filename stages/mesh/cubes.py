@@ -52,12 +52,19 @@ def band_cubes(sdf: np.ndarray, origin: np.ndarray, cell_m: float, band_cells: f
     edge_cubes[cube_edges, np.arange(12) % 4] = np.arange(len(index))[:, None]
     cube_at = np.full(sdf.size, -1)  # by the flat index of its first corner
     cube_at[lattice[index[:, 0]]] = np.arange(len(index))
-    beside = np.stack([cube_at[np.clip(lattice[index[:, 0]] + side * steps[d], 0, sdf.size - 1)] for d in range(3) for side in (-1, 1)], -1)
+    first = np.stack(np.unravel_index(lattice[index[:, 0]], sdf.shape), -1)
+    beside = np.stack([_at(cube_at, first + side * np.eye(3, dtype=np.int64)[d], sdf.shape) for d in range(3) for side in (-1, 1)], -1)
     grid = CubeGrid(
         positions(lattice, sdf.shape, origin, cell_m), index.astype(np.int32), edges.astype(np.int32), (keys % 3).astype(np.int8),
         cube_edges.astype(np.int32), edge_cubes, beside.astype(np.int32), rim_of(index, len(lattice)), float(cell_m),
     )
     return grid, sdf.ravel()[lattice].astype(np.float32)
+
+
+def _at(values: np.ndarray, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """``values`` (flat) at lattice ``points`` (N, 3), -1 outside the lattice."""
+    inside = ((points >= 0) & (points < shape)).all(1)
+    return np.where(inside, values[np.ravel_multi_index(tuple(points.clip(0, np.array(shape) - 1).T), shape)], -1)
 
 
 def _face_edges(face: int) -> list[int]:

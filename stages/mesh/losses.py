@@ -31,8 +31,8 @@ def sign_entropy(sdf: Tensor, edges: Tensor) -> Tensor:
     return loss(ends[:, 0], target[:, 1]) + loss(ends[:, 1], target[:, 0])
 
 
-def bilaplacian(edges: np.ndarray, inner: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """x (N,) -> the gradient of half the summed squared Laplacians of x at the ``inner`` (N,) vertices of a graph.
+def bilaplacian(edges: np.ndarray, inner: np.ndarray, factor: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
+    """x (N,) -> ``factor`` times the gradient of half the summed squared Laplacians of x at the ``inner`` (N,) vertices of a graph.
 
     The Laplacian is the difference from the mean of the neighbours along ``edges`` (E, 2). A true signed distance to a smooth surface
     costs almost nothing; ripples cost much.
@@ -43,7 +43,7 @@ def bilaplacian(edges: np.ndarray, inner: np.ndarray) -> Callable[[np.ndarray], 
     degree = np.maximum(np.asarray(neighbours.sum(1)).ravel(), 1)
     rows = sparse.diags(inner.astype(np.float32))
     forward = (rows @ (sparse.identity(count, np.float32) - sparse.diags(1 / degree) @ neighbours)).tocsr().astype(np.float32)
-    back = forward.T.tocsr()
+    back = (np.float32(factor) * forward.T).tocsr()
     return lambda x: back @ (forward @ x)
 
 

@@ -19,8 +19,8 @@ SOFT_SHARE = 0.015  # of a picture's height, over which details are smoothed awa
 GENTLE = 2.0  # exponent of the facing angle while views vote
 TOLERANCES = (0.0, 0.5, 0.3, 0.2, 0.12)  # distances of colours at which a view counts for a quarter of what it would, vote by vote; 0: all count
 RIM_PX = 2.5  # pixels from an outline, of the figure or of one part before another, over which trust grows to full
-BORDER_SHARE = 0.1  # of a picture's height, from its border inwards, over which a picture that is cut off by it comes to be trusted in full
-BORDER_TRUST = 0.03  # at the border itself; squared it undoes that a close-up has more pixels, so that it gives way to whole views by degrees
+CUT_SHARE = 0.1  # of a picture's height, from where its border cuts off the figure, over which it comes to count in full beside others
+CUT_WORTH = 1e-3  # at the border itself: it undoes that a close-up has more pixels, so that it gives way to whole views by degrees
 
 
 def depth_map(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
@@ -32,22 +32,27 @@ def depth_map(v_pos: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarra
 
 
 def trust(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W) in [0, 1]: 0 at outlines of the rendered depth or the observed alpha, 1 from ``RIM_PX`` on; less towards the picture's border."""
+    """(H, W) in [0, 1]: 0 at outlines of the rendered depth or the observed alpha, 1 from ``RIM_PX`` on."""
     low, high = ndimage.minimum_filter(depth, 3), ndimage.maximum_filter(depth, 3)
     broken = ~np.isfinite(high) | (high > 1.02 * low) | (alpha < 0.99)
-    rim = np.clip(ndimage.distance_transform_edt(~broken) / RIM_PX, 0, 1)
-    return (rim * BORDER_TRUST ** (1 - _inside(*depth.shape))).astype(np.float32)
+    return np.clip(ndimage.distance_transform_edt(~broken) / RIM_PX, 0, 1).astype(np.float32)
 
 
-def _inside(height: int, width: int) -> np.ndarray:
-    """(H, W) in [0, 1]: 0 at the picture's border, 1 from ``BORDER_SHARE`` on."""
-    rows, columns = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) for n in (height, width))
-    return np.clip(np.minimum(rows[:, None], columns) / (BORDER_SHARE * height), 0, 1)
+def wholeness(alpha: np.ndarray) -> np.ndarray:
+    """(H, W) in [CUT_WORTH, 1]: least where the picture's border cuts off the figure, 1 from ``CUT_SHARE`` on; 1 everywhere if it does not."""
+    cut = np.ones(alpha.shape, bool)
+    cut[1:-1, 1:-1] = False
+    cut &= alpha > 0.5
+    if not cut.any():
+        return np.ones(alpha.shape, np.float32)
+    away = np.clip(ndimage.distance_transform_edt(~cut) / (CUT_SHARE * len(alpha)), 0, 1)
+    return (CUT_WORTH ** (1 - away)).astype(np.float32)
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _gather(points, normals, w2c, centre, intrinsics, rgb, soft, depth, trusted, exponent, lead, slack, least, agreed, tolerance, colour, weight):
-    """Add one view to ``colour`` (N, 3) and ``weight`` (N,), less of it where ``soft`` is farther than ``tolerance`` from ``agreed`` (N, 3)."""
+def _gather(points, normals, w2c, centre, intrinsics, rgb, soft, depth, trusted, whole, exponent, lead, slack, least, agreed, tolerance, colour, weight, sight):
+    """Add one view to ``colour`` (N, 3) and ``weight`` (N,), less of it where ``soft`` is farther than ``tolerance`` from ``agreed`` (N, 3) or the figure is
+    cut off; and to ``sight`` (N,), whatever is cut off."""
     height, width = depth.shape
     fx, fy, cx, cy = intrinsics
     for i in numba.prange(points.shape[0]):
@@ -78,6 +83,8 @@ def _gather(points, normals, w2c, centre, intrinsics, rgb, soft, depth, trusted,
             for c in range(3):
                 away += (wa * soft[y0, x0, c] + wb * soft[y0, x0 + 1, c] + wc * soft[y0 + 1, x0, c] + wd * soft[y0 + 1, x0 + 1, c] - agreed[i, c]) ** 2
             share /= (1 + away / tolerance**2) ** 2
+        sight[i] += share
+        share *= wa * whole[y0, x0] + wb * whole[y0, x0 + 1] + wc * whole[y0 + 1, x0] + wd * whole[y0 + 1, x0 + 1]
         for c in range(3):
             colour[i, c] += share * (
                 wa * rgb[y0, x0, c] + wb * rgb[y0, x0 + 1, c] + wc * rgb[y0 + 1, x0, c] + wd * rgb[y0 + 1, x0 + 1, c]
@@ -87,13 +94,14 @@ def _gather(points, normals, w2c, centre, intrinsics, rgb, soft, depth, trusted,
 
 @dataclass(frozen=True)
 class Layer:
-    """One view, ready to be laid on: ``rgb`` and ``soft``, the same without its details, (H, W, 3); ``depth`` and ``trusted`` (H, W)."""
+    """One view, ready to be laid on: ``rgb`` and ``soft``, the same without its details, (H, W, 3); ``depth``, ``trusted`` and ``whole`` (H, W)."""
 
     camera: Camera
     rgb: np.ndarray
     soft: np.ndarray
     depth: np.ndarray
     trusted: np.ndarray
+    whole: np.ndarray
     portrait: bool
 
 
@@ -105,7 +113,7 @@ def layers(v_pos: np.ndarray, faces: np.ndarray, observed: Sequence[Observed]) -
             depth, alpha = depth_map(v_pos, faces, camera), o.alpha[k, ..., 0].numpy()
             rgb = np.ascontiguousarray(_extended(o.rgb[k].numpy(), alpha), np.float32)
             blur = SOFT_SHARE * camera.height
-            out.append(Layer(camera, rgb, ndimage.gaussian_filter(rgb, (blur, blur, 0)), depth, trust(depth, alpha), k == o.portrait))
+            out.append(Layer(camera, rgb, ndimage.gaussian_filter(rgb, (blur, blur, 0)), depth, trust(depth, alpha), wholeness(alpha), k == o.portrait))
     return out
 
 
@@ -116,7 +124,7 @@ def project(
     """Colour (N, 3) sRGB and weight (N,) of surface ``points`` (N, 3) with unit ``normals``, from all views that see them.
 
     A view counts by the facing angle to the power ``exponent``, by its pixels per square metre (so close-ups win where they look) and
-    little near outlines, where pictures mix figure and background. The portrait counts as looking ``portrait_lead_deg`` straighter than it
+    little near outlines, where pictures mix figure and background, or where the picture's border cuts off the figure. The portrait counts as looking ``portrait_lead_deg`` straighter than it
     does: painted close-ups disagree by pixels, and a face is whole if one of them painted it. With ``outvote``, a view counts little
     where its colours, details apart, are not those that most views show; the portrait is believed all the same. Weight 0: no view sees the point.
     """
@@ -135,14 +143,14 @@ def _laid(
     tolerance: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (N, 3) and weights (N,) of one blending; ``softly``: of the pictures without their details."""
-    colour, weight = np.zeros((len(points), 3)), np.zeros(len(points))
+    colour, weight, sight = np.zeros((len(points), 3)), np.zeros(len(points)), np.zeros(len(points))
     held = np.zeros((1, 3), np.float32) if agreed is None else agreed
     for layer in given:
         c = layer.camera
-        _gather(points, normals, c.w2c, c.position, (c.fx, c.fy, c.cx, c.cy), layer.soft if softly else layer.rgb, layer.soft, layer.depth, layer.trusted,
+        _gather(points, normals, c.w2c, c.position, (c.fx, c.fy, c.cx, c.cy), layer.soft if softly else layer.rgb, layer.soft, layer.depth, layer.trusted, layer.whole,
                 exponent, lead if layer.portrait else 0.0, DEPTH_SLACK, LEAST_FACING, held,
-                0.0 if layer.portrait and not softly else tolerance, colour, weight)
-    return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), weight
+                0.0 if layer.portrait and not softly else tolerance, colour, weight, sight)
+    return (colour / np.maximum(weight, 1e-20)[:, None]).astype(np.float32), sight
 
 
 def _extended(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ class MeshSettings(BaseModel):
         None, ge=16, le=512, description="Cells of the first pass's grid along the longest side of the figure; none: 128 to 160, by how far the views agree."
     )
     extraction: Literal["tetrahedra", "cubes"] = Field(
-        "tetrahedra", description="What the first pass's surface runs through: tetrahedra (marching, as DMTet), or cubes (dual, with learnt weights, as FlexiCubes)."
+        "cubes", description="What the first pass's surface runs through: tetrahedra (marching, as DMTet), or cubes (dual, with learnt weights, as FlexiCubes)."
     )
     density_level: float | None = Field(
         None, gt=0, description="Density (per metre) at which the field counts as surface; none: the level whose outline fits the views best."

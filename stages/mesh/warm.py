@@ -15,7 +15,7 @@ from stages.artifacts.field import FieldGrid
 from stages.artifacts.mesh import MeshAsset
 from stages.artifacts.views import MaskedViews, write_view_set
 from stages.mesh import MeshInputs
-from stages.mesh.build import run
+from stages.mesh.build import GRIDS, run
 from stages.mesh.settings import MeshSettings
 from stages.rendering import CpuBackend
 from stages.rendering.shadow import Shadow
@@ -74,5 +74,6 @@ def make(folder: Path, settings: MeshSettings = SETTINGS, threads: int = 2) -> M
 def warm() -> None:
     """Touch every kernel with the types of a real run; the compiled code stays in numba's cache."""
     with tempfile.TemporaryDirectory() as folder:
-        mesh = make(Path(folder)).mesh
+        for extraction in GRIDS:
+            mesh = make(Path(folder) / extraction, SETTINGS.model_copy(update={"extraction": extraction})).mesh
     Shadow.of(mesh.v_pos, mesh.t_pos_idx, np.array([0.0, 0.0, 1.0]), 32).reaching(mesh.v_pos, mesh.v_nrm)

@@ -60,6 +60,16 @@ def test_no_pattern_of_signs_makes_an_edge_of_more_than_two_triangles(seed: int)
     assert is_edge_manifold(dual.split(np.random.default_rng(0).random((patches.count, 3)), patches.quads))
 
 
+def test_cubes_beside_each_other_name_each_other_and_nothing_lies_outside_the_lattice() -> None:
+    grid, _ = band(np.linalg.norm(lattice(5), axis=-1) - 0.05, 10.0)  # all 125 cubes
+    assert len(grid.cubes) == 125
+    cube, face = np.nonzero(grid.beside >= 0)
+    np.testing.assert_array_equal(grid.beside[grid.beside[cube, face], face ^ 1], cube)
+    np.testing.assert_array_equal((grid.beside < 0).sum(0), 25)
+    step = grid.v_pos[grid.cubes[grid.beside[cube, face], 0]] - grid.v_pos[grid.cubes[cube, 0]]
+    np.testing.assert_allclose(step, CELL * np.where(face % 2, 1, -1)[:, None] * np.eye(3)[face // 2], atol=1e-6)
+
+
 def test_values_and_gradients_are_those_of_the_formula() -> None:
     """One vertex after another, in float64."""
     rng = torch.Generator().manual_seed(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.errors import ArtifactError, StageError
 from stages.artifacts.field import FieldGrid
 from stages.artifacts.mesh import MeshAsset
 from stages.mesh import STAGE, build, implicit, light, refine
+from stages.mesh.build import GRIDS
 from stages.mesh.observed import observe, view_order
 from stages.mesh.repair import is_edge_manifold
 from stages.mesh.settings import MeshSettings
@@ -93,24 +95,32 @@ def test_resumed_stage_ends_in_the_same_bytes(
         assert (again.folder / name).read_bytes() == (asset.folder / name).read_bytes(), name
 
 
-def test_states_of_both_passes_survive_saving(tmp_path: Path) -> None:
-    from stages.mesh.tetrahedra import band_grid
-
+@pytest.mark.parametrize("extraction", GRIDS)
+def test_the_first_pass_survives_saving(tmp_path: Path, extraction: str) -> None:
     axis = np.arange(12) * 0.1 - 0.55
     sdf = np.linalg.norm(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1), axis=-1) - 0.4
-    grid, values = band_grid(sdf, np.full(3, -0.55), 0.1, 2.0)
+    grid, values = GRIDS[extraction](sdf, np.full(3, -0.55), 0.1, 2.0)
     fresh = lambda: implicit.ImplicitSurface.start(grid, values, np.zeros((len(values), 3)), SETTINGS)  # noqa: E731
     first = fresh()
-    first.sdf.grad, first.move.grad, first.rgb.grad = (torch.randn_like(x) for x in (first.sdf, first.move, first.rgb))
+    push(first, torch.randn_like)
     first.optimiser.step()
     first.step = 3
     first.save(tmp_path / "s.npz")
     second = fresh().load(tmp_path / "s.npz")
     assert second.step == 3
     for state in (first, second):
-        state.sdf.grad, state.move.grad, state.rgb.grad = (torch.ones_like(x) for x in (state.sdf, state.move, state.rgb))
+        push(state, torch.ones_like)
         state.optimiser.step()
-    assert torch.equal(first.sdf, second.sdf) and torch.equal(first.move, second.move)
+    assert (first.weights.numel() > 0) == (extraction == "cubes")
+    for name in ("sdf", "move", "rgb", "weights"):
+        assert torch.equal(getattr(first, name), getattr(second, name)), name
+
+
+def push(state: implicit.ImplicitSurface, gradient: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Give every parameter a gradient."""
+    for group in state.optimiser.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = gradient(parameter)
 
 
 def test_field_without_a_surface_says_what_to_do(tmp_path: Path) -> None:

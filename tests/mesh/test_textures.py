@@ -16,7 +16,7 @@ from stages.mesh.normals import baked_normal_map, tangents
 from stages.mesh.observed import Observed, close_ups, observe
 from stages.mesh.overlap import unfolded
 from stages.mesh.paint import calmed, filled, painted
-from stages.mesh.project import project
+from stages.mesh.project import CUT_WORTH, project, wholeness
 from stages.mesh.texels import texels_of
 from stages.mesh.unwrap import unwrap
 from stages.rendering.clip import view_clip_matrices
@@ -169,6 +169,28 @@ def test_where_close_ups_end_they_give_way_by_degrees(ball) -> None:
     assert weight.min() > 0
     assert colour[np.abs(z) < 0.1].min() > 0.7 and colour[np.abs(z) > 0.3].max() < 0.01
     assert np.abs(np.diff(colour[:, 0])).max() < 0.1
+
+
+def test_a_figure_counts_less_only_where_a_border_cuts_it_off() -> None:
+    alpha = np.zeros((100, 80))
+    alpha[2:60, 3:70] = 1
+    np.testing.assert_array_equal(wholeness(alpha), 1)
+    alpha[60:, 30:50] = 1
+    got = wholeness(alpha)
+    assert got[99, 40] == pytest.approx(CUT_WORTH) and got[94, 40] == pytest.approx(CUT_WORTH**0.5) and got[89, 40] == 1
+    assert (got[:88] == 1).all() and got[99, 10] == 1 and got[99, 25] == pytest.approx(CUT_WORTH**0.5)
+
+
+def test_what_only_a_cut_off_picture_shows_is_seen(ball) -> None:
+    """One close-up, whose borders cut the ball: at the very border its colours are kept."""
+    v, f, _, _ = ball
+    close = views_of(v, f, stripes, 1, focal=520.0)
+    points = np.stack([np.zeros(200), -np.ones(200), np.linspace(-0.25, 0.25, 200)], -1)
+    points *= 0.5 / np.linalg.norm(points, axis=1, keepdims=True)
+    colour, weight = project(0.995 * points, 2 * points, v, f, [close], 24.0)
+    shown = np.abs(points[:, 2]) < 0.195
+    assert weight[shown].min() > 0.05 * weight.max()
+    np.testing.assert_allclose(colour[shown], stripes(points)[shown], atol=0.05)
 
 
 def test_the_portrait_paints_more_than_its_share_and_only_what_it_sees(ball) -> None:
