@@ -29,8 +29,8 @@ class Calm:
 
 ANCHORS = (
     Calm(26.0, 3e-4, 0.04, 0.06, 128, 0.08),  # embedded views leave the field at 21 to 26 dB
-    Calm(28.0, 3e-6, 0.06, 0.03, 144, 0.0),  # renders of one shape: 29 dB for 30 small ones with drawn outlines,
-    Calm(30.0, 3e-6, 0.06, 0.0, 160, 0.0),  # 30 to 34 dB for large ones from all sides
+    Calm(28.0, 1e-6, 0.06, 0.03, 144, 0.0),  # renders of one shape: 29 dB for 30 small ones with drawn outlines,
+    Calm(30.0, 1e-6, 0.06, 0.0, 160, 0.0),  # 30 to 34 dB for large ones from all sides
 )
 MEAN_FROM_DB = 27.0  # training PSNR from which the mean of all pictures is sharper than one of them
 LOGARITHMIC = ("sdf_smoothness",)

@@ -36,7 +36,7 @@ class MeshSettings(BaseModel):
     smoothness: float = Field(20.0, gt=0, le=10_000, description="Reach of the Laplacian of vertex offsets (lambda of Nicolet et al. 2021).")
     sdf_regulariser: float = Field(0.001, ge=0, description="Weight of the term that keeps the implicit surface in one piece.")
     sdf_smoothness: float | None = Field(
-        None, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass; none: 3e-4 where views disagree to 3e-6 where they agree."
+        None, ge=0, description="Weight of the bilaplacian of the signed distance in the first pass; none: 3e-4 where views disagree to 1e-6 where they agree."
     )
     fairing: float | None = Field(
         None, ge=0, le=0.5, description="Ripples of this wavelength (metres) are halved before the second pass, shorter ones more; 0 leaves them; none: 0.08 where "
