@@ -20,11 +20,12 @@ from scripts.train import architecture
 from scripts.train.autoencoder import to_tensor
 from scripts.train.condition import part_colors
 from scripts.train.lessons import Lesson
-from scripts.train.shards import VIEWS_PER_CHARACTER, Shard, open_shards
+from scripts.train.shards import Shard, open_shards
 from stages.conditions.body import load_base_body
 
 FULL_SHARDS = 43  # at full size, which is slow to encode
 NO_TEXT = 0.1
+ALONE_VIEWS = (0, 2, 4, 5, 4, 5)  # front, another side, close-ups, which lagged behind: as many as a group has
 FIGURE_WEIGHT, TORSO_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT = 3.0, 5.0, 8.0, 20.0  # a face is four latents high in a whole figure
 IRIS_PARTS = ("iris_l", "iris_r")
 FACE_PARTS = ("face", "eye_l", "eye_r", *IRIS_PARTS, "brow_l", "brow_r", "mouth")
@@ -90,7 +91,7 @@ class Source:
         """``groups`` groups of views as ``lesson`` has them: all views of one character, or each of a character of its own (one
         character a batch is little to learn words from). What captions tell of a character is the same in all its views."""
         latents, parts, texts = [], [], []
-        shown = [slice(k, k + 1) for k in range(VIEWS_PER_CHARACTER)] if lesson.alone else [slice(None)]
+        shown = [slice(k, k + 1) for k in ALONE_VIEWS] if lesson.alone else [slice(None)]
         for _ in range(groups):
             for views in shown:
                 shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]

@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.generator.attributes import DEFAULT
 from scripts.generator.captions import vocabulary
-from scripts.train.batches import FIGURE_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT, TORSO_WEIGHT, Source, weight_of
+from scripts.train.batches import ALONE_VIEWS, FIGURE_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT, TORSO_WEIGHT, Source, weight_of
 from scripts.train.lessons import Lesson
 from scripts.train.shards import VIEWS_PER_CHARACTER, View
 from scripts.train.vocabulary import build_tokenizer
@@ -70,7 +70,8 @@ def test_views_that_are_alone_are_of_characters_of_their_own(tmp_path: Path) -> 
     latents[:, :, 0], latents[:, :, 1] = np.arange(characters)[:, None, None, None], np.arange(len(views))[:, None, None]
     source = Source(tmp_path, tmp_path, None, 1.0, build_tokenizer(vocabulary(), tmp_path))
     source.ready["full"] = [(shard, latents)]
+    assert len(ALONE_VIEWS) == VIEWS_PER_CHARACTER
     for alone in (True, False):
         drawn = source.draw("full", 2, np.random.default_rng(0), Lesson(alone, led=False, told=1.0)).latents[:, :2, 0, 0].numpy()
-        np.testing.assert_array_equal(drawn[:, 1], [*range(len(views))] * 2)
+        np.testing.assert_array_equal(drawn[:, 1], [*(ALONE_VIEWS if alone else range(len(views)))] * 2)
         assert len(np.unique(drawn[:, 0])) > 8 if alone else len(np.unique(drawn[:6, 0])) == len(np.unique(drawn[6:, 0])) == 1
