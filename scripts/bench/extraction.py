@@ -8,6 +8,7 @@ aspect above 4, and how far triangles are from having three equal angles. Defini
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from pathlib import Path
@@ -41,7 +42,8 @@ WHITE = np.full((1, 1, 3), 255, np.uint8)
 
 
 def as_extracted(field: FieldGrid, views: Path, settings: MeshSettings, threads: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Vertices, in the unit of the cameras, and triangles of the first pass before anything mends them, and seconds, the search for the level among them."""
+    """Vertices, in the unit of the cameras, and triangles of the first pass before anything mends them, and seconds,
+    reading the pictures and the search for the level among them."""
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(threads)
     with TemporaryDirectory() as work:
@@ -90,7 +92,7 @@ def main() -> None:
                 rows[truth.name][extraction], (v_pos, faces) = measured(truth, o.work / truth.name, extraction, o.threads, out)
                 surface = Surface(vertex_normals(v_pos, faces), faces.astype(np.int64), np.zeros((len(v_pos), 2)), faces.astype(np.int64), WHITE)
                 tiles.append(draw(surface, v_pos, camera, "wires"))
-            print({truth.name: rows[truth.name]}, flush=True)
+            print(json.dumps({truth.name: rows[truth.name]}), flush=True)
     if o.png:
         write_png(o.png, contact_sheet(tiles, columns=len(GRIDS)))
     report({"machine": machine, "threads": o.threads, "surfaces": rows}, o.json)
