@@ -109,7 +109,7 @@ class Pairs:
 
 def batch_of(shards: list[Shard], picks: list[tuple[int, int, int, int]]) -> Pairs:
     """The pictures of ``picks``, each shard, character, view, portrait."""
-    half = lambda at: halve(to_tensor(np.stack([shards[s].rgb[c, pick[at]] for pick in picks for s, c in [pick[:2]]])))  # noqa: E731
+    half = lambda at: halve(to_tensor(np.stack([shards[pick[0]].rgb[pick[1], pick[at]] for pick in picks])))  # noqa: E731
     labels = torch.tensor([labels_of(shards[s].attributes[c]) for s, c, _, _ in picks])
     return Pairs(half(2), half(3), labels, torch.from_numpy(np.stack([shards[s].keypoints[c, v] for s, c, v, _ in picks])))
 
