@@ -26,12 +26,15 @@ from stages.conditions.body import load_base_body
 FULL_SHARDS = 43  # at full size, which is slow to encode
 NO_TEXT = 0.1
 ALONE_VIEWS = (0, 2, 4, 5, 4, 5)  # front, another side, close-ups, which lagged behind: as many as a group has
-FIGURE_WEIGHT, TORSO_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT = 3.0, 5.0, 8.0, 20.0  # a face is four latents high in a whole figure
+COMMON_SHARE = 0.5  # of those drawn to be shown alone, if they wear none of SELDOM
+SELDOM = ("glasses", "headband")  # small, and learnt last
+FIGURE_WEIGHT, TORSO_WEIGHT, HEAD_WEIGHT, EYE_WEIGHT, IRIS_WEIGHT = 3.0, 5.0, 8.0, 12.0, 20.0  # a face is four latents high in a whole figure
 IRIS_PARTS = ("iris_l", "iris_r")
 FACE_PARTS = ("face", "eye_l", "eye_r", *IRIS_PARTS, "brow_l", "brow_r", "mouth")
 HEAD_PARTS = ("scalp", "ear_l", "ear_r", *FACE_PARTS)
 TORSO_PARTS = ("chest", "upper_back", "abdomen", "lower_back", "upper_arm_l", "upper_arm_r", "lower_arm_l", "lower_arm_r")
 HAIR_REACH = 0.45  # of the head's height: so far about the head there may be hair and what is worn on it
+EYE_REACH = 0.1  # ... so far about an iris lashes and glasses
 TORSO_REACH = 2  # latents that sleeves, collars and hair stand out from the body
 
 
@@ -94,8 +97,7 @@ class Source:
         shown = [slice(k, k + 1) for k in ALONE_VIEWS] if lesson.alone else [slice(None)]
         for _ in range(groups):
             for views in shown:
-                shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
-                i = int(rng.integers(len(shard.attributes)))
+                shard, cached, i = self._character(size, rng, lesson.alone)
                 latents.append(cached[i][views])
                 parts.append(shard.parts[i][views])
                 share = rng.random() if lesson.told is None else lesson.told
@@ -103,6 +105,14 @@ class Source:
                 texts += [caption(shard.attributes[i], rng, v.azimuth_deg, v.ring, hushed) for v in shard.views[i][views]]
         texts = ["" if rng.random() < NO_TEXT else text for text in texts]
         return batch_of(self.tokenizer, np.concatenate(latents), np.concatenate(parts), texts, groups, size)
+
+    def _character(self, size: str, rng: np.random.Generator, alone: bool) -> tuple[Shard, np.ndarray, int]:
+        """A character: its shard, that shard's latents and its place there. If ``alone``, of those who wear nothing seldom only COMMON_SHARE."""
+        while True:
+            shard, cached = self.ready[size][int(rng.integers(len(self.ready[size])))]
+            i = int(rng.integers(len(shard.attributes)))
+            if not alone or shard.attributes[i].accessory in SELDOM or rng.random() < COMMON_SHARE:
+                return shard, cached, i
 
 
 def batch_of(
@@ -119,14 +129,15 @@ def weight_of(labels: np.ndarray) -> Tensor:
     """Labels of the body (N, 8h, 8w) -> (N, 1, h, w), mean 1 in each picture: what each latent counts for.
 
     Zones about the body, not what is painted there: did hair weigh more than the background behind it, a network in doubt would
-    paint hair. Where the head is, hair style and accessory are told apart; on the torso, kinds of tops and lengths of hair.
+    paint hair. Where the head is, hair style and accessory are told apart, about the eyes glasses; on the torso, kinds of tops and lengths of hair.
     """
     within = lambda which: F.max_pool2d(torch.from_numpy(which[labels].astype(np.float32))[:, None], 8)  # noqa: E731
     head = within(labels_of(HEAD_PARTS))
     weight = 1 + (FIGURE_WEIGHT - 1) * grown(within(np.arange(256) > 0), 2)  # hair and skirts stand out from the body
     weight = weight.maximum(TORSO_WEIGHT * grown(within(labels_of(TORSO_PARTS)), TORSO_REACH))
-    about = [grown(one, round(HAIR_REACH * float(one.amax(-1).sum()))) for one in head.split(1)]
-    weight = weight.maximum(HEAD_WEIGHT * torch.cat(about)).maximum(IRIS_WEIGHT * within(labels_of(IRIS_PARTS)))
+    iris = within(labels_of(IRIS_PARTS))
+    about = lambda mask, reach: torch.cat([grown(m, round(reach * float(h.amax(-1).sum()))) for m, h in zip(mask.split(1), head.split(1))])  # noqa: E731
+    weight = weight.maximum(HEAD_WEIGHT * about(head, HAIR_REACH)).maximum(EYE_WEIGHT * about(iris, EYE_REACH)).maximum(IRIS_WEIGHT * iris)
     return weight / weight.mean((1, 2, 3), keepdim=True)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from scripts.train.shards import VIEWS_PER_CHARACTER
 
-NO_WINDOW = 0.5
+NO_WINDOW = 0.65
 HUSHED = 0.5  # share of the batches with a window that are not led whose captions leave things out
 LEAD = 0.6  # the most that a leading view has of the others' timestep; ``views.lead`` of a half stays below in all steps
 

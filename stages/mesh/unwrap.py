@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import StageError
+from stages.mesh.flatten import flattened
 from stages.mesh.overlap import unfolded
 from stages.mesh.packing import packed
 from stages.mesh.repair import face_areas
-
-CHART_ROUNDS = 1  # of moving the charts' seeds
-CHART_COST = 8.0  # xatlas's limit on a chart's unevenness (2 is its default): fewer, larger charts
 
 
 def unwrap(
@@ -33,25 +31,16 @@ def _charts(
     v_pos: np.ndarray, faces: np.ndarray, parts: Sequence[tuple[np.ndarray, float]], texture_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Flat charts of ``parts``, pairs of faces and the scale of their texels: texture vertices (T, 2), in texels of about that size, and triangles."""
-    import xatlas
-
-    atlas, area = xatlas.Atlas(), 0.0
+    meshes, area = [], 0.0
     for part, scale in parts:
         used, index = np.unique(faces[part], return_inverse=True)
-        atlas.add_mesh(np.ascontiguousarray(v_pos[used] * scale, np.float32), np.ascontiguousarray(index.reshape(-1, 3), np.uint32))
+        meshes.append((v_pos[used] * scale, index.reshape(-1, 3)))
         area += scale**2 * float(face_areas(v_pos, faces[part]).sum())
-    chart, pack = xatlas.ChartOptions(), xatlas.PackOptions()
-    chart.max_iterations = CHART_ROUNDS
-    chart.max_cost = CHART_COST
-    pack.texels_per_unit = texture_size / max(area, 1e-12) ** 0.5  # and no resolution: one page, whatever its size
-    pack.create_image = False
-    atlas.generate(chart, pack)
     t_tex_idx, charts, count = np.zeros((len(faces), 3), np.int32), [], 0
-    for number, (part, _) in enumerate(parts):
-        _, index, uv = atlas.get_mesh(number)
+    for (part, _), (v_px, index) in zip(parts, flattened(meshes, texture_size / max(area, 1e-12) ** 0.5), strict=True):
         if len(index) != len(part):
             raise StageError(f"unwrapping kept {len(index)} of {len(part)} triangles; raise mesh.triangles or mesh.texture_size")
-        t_tex_idx[part] = index.astype(np.int32) + count
-        charts.append(uv.astype(np.float64) * [atlas.width, atlas.height])
-        count += len(uv)
+        t_tex_idx[part] = index + count
+        charts.append(v_px)
+        count += len(v_px)
     return np.concatenate(charts), t_tex_idx

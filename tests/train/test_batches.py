@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from scripts.generator.attributes import DEFAULT
 from scripts.generator.captions import vocabulary
-from scripts.train.batches import ALONE_VIEWS, FIGURE_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT, TORSO_WEIGHT, Source, weight_of
+from scripts.train.batches import ALONE_VIEWS, EYE_WEIGHT, FIGURE_WEIGHT, HEAD_WEIGHT, IRIS_WEIGHT, TORSO_WEIGHT, Source, weight_of
 from scripts.train.lessons import Lesson
 from scripts.train.shards import VIEWS_PER_CHARACTER, View
 from scripts.train.vocabulary import build_tokenizer
@@ -27,7 +28,7 @@ def test_irises_count_more_than_what_is_about_the_head_and_that_more_than_the_to
     assert weight.shape == (2, 48, 36)
     np.testing.assert_allclose(weight.mean((1, 2)), 1, rtol=1e-5)  # a close-up counts no more than a whole figure
     scaled = weight[0] / weight[0, 0, 0]
-    rows_and_columns = {(7, 18): IRIS_WEIGHT, (5, 15): HEAD_WEIGHT, (2, 12): HEAD_WEIGHT, (1, 12): 1, (21, 14): TORSO_WEIGHT, (25, 15): FIGURE_WEIGHT, (31, 15): FIGURE_WEIGHT, (32, 15): 1}
+    rows_and_columns = {(7, 18): IRIS_WEIGHT, (6, 17): EYE_WEIGHT, (7, 16): HEAD_WEIGHT, (5, 15): HEAD_WEIGHT, (2, 12): HEAD_WEIGHT, (1, 12): 1, (21, 14): TORSO_WEIGHT, (25, 15): FIGURE_WEIGHT, (31, 15): FIGURE_WEIGHT, (32, 15): 1}
     for at, expected in rows_and_columns.items():
         np.testing.assert_allclose(scaled[at], expected, rtol=1e-5, err_msg=str(at))
     np.testing.assert_array_equal(weight[1], 1)
@@ -75,3 +76,17 @@ def test_views_that_are_alone_are_of_characters_of_their_own(tmp_path: Path) -> 
         drawn = source.draw("full", 2, np.random.default_rng(0), Lesson(alone, led=False, told=1.0)).latents[:, :2, 0, 0].numpy()
         np.testing.assert_array_equal(drawn[:, 1], [*(ALONE_VIEWS if alone else range(len(views)))] * 2)
         assert len(np.unique(drawn[:, 0])) > 8 if alone else len(np.unique(drawn[:6, 0])) == len(np.unique(drawn[6:, 0])) == 1
+
+
+def test_views_that_are_alone_show_small_things_more_often(tmp_path: Path) -> None:
+    """One in ten wears glasses: 18 % of those who are shown alone, a tenth where a group is of one character."""
+    characters, views = 200, tuple(View("body", 15.0 * k) for k in range(VIEWS_PER_CHARACTER))
+    attributes = tuple(replace(DEFAULT, accessory="glasses" if i % 10 == 0 else "none") for i in range(characters))
+    shard = SimpleNamespace(attributes=attributes, views=(views,) * characters, parts=np.zeros((characters, len(views), 32, 16), np.uint8))
+    latents = np.broadcast_to(np.arange(characters, dtype=np.float16)[:, None, None, None, None], (characters, len(views), 1, 4, 2))
+    source = Source(tmp_path, tmp_path, None, 1.0, build_tokenizer(vocabulary(), tmp_path))
+    source.ready["full"] = [(shard, latents)]
+    for alone, low, high in ((True, 0.15, 0.21), (False, 0.05, 0.15)):
+        drawn = source.draw("full", 300, np.random.default_rng(1), Lesson(alone, led=False, told=1.0)).latents[:, 0, 0, 0].numpy()
+        share = (drawn % 10 == 0).mean()
+        assert low < share < high, (alone, share)
