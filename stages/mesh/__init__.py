@@ -39,7 +39,7 @@ def _prepare() -> None:
 
 STAGE = Stage(
     name="mesh",
-    version=12,
+    version=13,
     settings=MeshSettings,
     inputs=MeshInputs,
     output=MeshAsset,

@@ -21,11 +21,13 @@ CHART_COST = 8.0  # xatlas's limit on a chart's unevenness (2 is its default): f
 ROOT = Path(__file__).resolve().parents[2]  # where ``stages`` is found
 
 
-def flattened(meshes: Sequence[tuple[np.ndarray, np.ndarray]], texels_per_unit: float) -> list[tuple[np.ndarray, np.ndarray]]:
+def flattened(
+    meshes: Sequence[tuple[np.ndarray, np.ndarray]], texels_per_unit: float, largest: float = 0.0
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Charts of ``meshes``, vertices (V, 3) and triangles (F, 3) each: texture vertices (T, 2) in texels of about that size, and triangles (F', 3) int32 of
-    them. F' is less than F where xatlas leaves a triangle out. Raises ``StageError`` with xatlas's last words if it fails."""
+    them. No chart is ``largest`` or more, in square units; 0 is no limit. F' is less than F where xatlas leaves a triangle out. Raises ``StageError`` with xatlas's last words if it fails."""
     arrays = {f"{name}{i}": array for i, pair in enumerate(meshes) for name, array in zip(("v", "f"), pair, strict=True)}
-    done = subprocess.run([sys.executable, "-m", __name__, repr(float(texels_per_unit))], cwd=ROOT, input=_packed(arrays), capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-m", __name__, repr(float(texels_per_unit)), repr(float(largest))], cwd=ROOT, input=_packed(arrays), capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
         raise StageError(f"unwrapping failed: {said[-1]}")
@@ -42,6 +44,7 @@ def main() -> None:
         atlas.add_mesh(v_pos.astype(np.float32), faces.astype(np.uint32))
     chart.max_iterations = CHART_ROUNDS
     chart.max_cost = CHART_COST
+    chart.max_chart_area = float(sys.argv[2])
     pack.texels_per_unit = float(sys.argv[1])  # and no resolution: one page, whatever its size
     pack.create_image = False
     atlas.generate(chart, pack)

@@ -12,6 +12,8 @@ from stages.mesh.overlap import unfolded
 from stages.mesh.packing import packed
 from stages.mesh.repair import face_areas
 
+CHART_SHARE, CHART_TRIANGLES = 0.1, 4000  # of the surface, of its triangles: a chart's time grows much faster than the chart
+
 
 def unwrap(
     v_pos: np.ndarray, faces: np.ndarray, texture_size: int, detailed: np.ndarray | None = None, detail: float = 1.0
@@ -37,7 +39,8 @@ def _charts(
         meshes.append((v_pos[used] * scale, index.reshape(-1, 3)))
         area += scale**2 * float(face_areas(v_pos, faces[part]).sum())
     t_tex_idx, charts, count = np.zeros((len(faces), 3), np.int32), [], 0
-    for (part, _), (v_px, index) in zip(parts, flattened(meshes, texture_size / max(area, 1e-12) ** 0.5), strict=True):
+    charted = flattened(meshes, texture_size / max(area, 1e-12) ** 0.5, area * min(CHART_SHARE, CHART_TRIANGLES / len(faces)))
+    for (part, _), (v_px, index) in zip(parts, charted, strict=True):
         if len(index) != len(part):
             raise StageError(f"unwrapping kept {len(index)} of {len(part)} triangles; raise mesh.triangles or mesh.texture_size")
         t_tex_idx[part] = index + count

@@ -23,6 +23,17 @@ def test_charts_of_two_boxes_have_all_triangles_and_their_size() -> None:
         assert area == pytest.approx(box.area * 40.0**2, rel=0.1)
 
 
+def test_no_chart_is_larger_than_the_largest() -> None:
+    ball = trimesh.creation.icosphere(4)
+    charts = {}
+    for largest in (0.0, 0.05 * ball.area):
+        ((v_px, index),) = flattened([(ball.vertices, ball.faces)], 40.0, largest)
+        shares = [ball.area_faces[part].sum() for part in trimesh.graph.connected_components(trimesh.graph.face_adjacency(index), nodes=np.arange(len(index)))]
+        assert sum(shares) == pytest.approx(ball.area)
+        charts[largest] = max(shares)
+    assert charts[0.0] > 0.1 * ball.area and charts[0.05 * ball.area] <= 0.05 * ball.area
+
+
 def test_what_xatlas_refuses_is_said() -> None:
     with pytest.raises(StageError, match="unwrapping failed: .*[Ii]nd"):
         flattened([(np.zeros((3, 3)), np.array([[0, 1, 7]]))], 1.0)
