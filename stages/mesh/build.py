@@ -42,6 +42,7 @@ from stages.mesh.unwrap import unwrap
 from stages.rendering.protocol import Rasterizer
 
 BAND_CELLS = 2.0
+FINER = 2  # times as many triangles as the first pass's surface has are the most: further ones would only cut its own into pieces
 GRIDS = {"tetrahedra": band_grid, "cubes": band_cubes}
 KS_SIZE = 64
 
@@ -93,7 +94,8 @@ def fixed_topology(
     v_fine, t_fine = repaired(v_fine, tri)
     context.progress.advance()
     closeness = close_ups(v_fine, observed)
-    v_pos, faces = remeshed(v_fine, t_fine, settings.triangles, np.where(closeness, settings.head_detail, 1.0))
+    context.log.info("first pass: %d triangles", len(t_fine))
+    v_pos, faces = remeshed(v_fine, t_fine, min(settings.triangles, FINER * len(t_fine)), np.where(closeness, settings.head_detail, 1.0))
     v_pos, faces = repaired(v_pos, faces)
     v_pos = faired(v_pos, faces, settings.fairing)
     context.progress.advance()
