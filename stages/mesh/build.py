@@ -42,7 +42,7 @@ from stages.mesh.unwrap import unwrap
 from stages.rendering.protocol import Rasterizer
 
 BAND_CELLS = 2.0
-FINER = 2  # times as many triangles as the first pass's surface has are the most: further ones would only cut its own into pieces
+FINER = 3  # times as many triangles as the first pass's surface has are the most: further ones would only cut its own into pieces
 GRIDS = {"tetrahedra": band_grid, "cubes": band_cubes}
 KS_SIZE = 64
 

@@ -59,6 +59,14 @@ def test_previews_are_there_and_curves_are_curves(asset: MeshAsset) -> None:
     assert curve["x"] == list(range(1, 13)) and all(len(s) == 12 for s in curve["series"].values())
 
 
+def test_no_more_triangles_than_the_first_pass_is_worth(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A million are asked for, of a ball on a coarse grid."""
+    with caplog.at_level(logging.INFO):
+        asset = make(tmp_path, SETTINGS.model_copy(update={"triangles": 1_000_000}))
+    (first,) = (int(record.args[0]) for record in caplog.records if record.msg.startswith("first pass"))
+    assert first < asset.metrics["triangles"] <= build.FINER * first
+
+
 class Killed(Exception):
     """What stands for kill -9 here."""
 
