@@ -32,6 +32,8 @@ class RigSettings(BaseModel):
     motion_end_s: float | None = Field(None, gt=0, description="Where in the motion file to end (seconds); null: its end.")
     in_place: bool = Field(False, description="Take the way over the ground out of the motion file, as games want it; up and down stay.")
     hold_feet: bool = Field(True, description="Hold feet still where they stand in the motion file, and above the ground.")
+    reach: float = Field(0.7, ge=0, le=1, description="How far hands go towards the places that they have in the motion file, scaled (docs/motion.md): 1 all the way, "
+                         "0 not: then arms and back have the file's turns alone.")
     clip_fps: float = Field(30.0, ge=0, le=240, description="Keys a second in the clips; 0 keeps the motion file's (built-in clips then have 30).")
     clip_preview_s: float = Field(6.0, ge=0, le=120, description="Seconds of the first clip to show in the preview video; 0 for no video.")
     chains: Literal["auto", "none"] = Field(

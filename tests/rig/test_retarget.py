@@ -15,7 +15,8 @@ from stages.conditions.body import load_base_body
 from stages.rig.motion.contacts import SIDES, contacts_of, runs
 from stages.rig.motion.feet import hold_feet, sole_of
 from stages.rig.motion.legs import STRAIGHTEST, Footing, lengths, stand
-from stages.rig.motion.retarget import leg_length, rest_alignment, retarget
+from stages.rig.motion.proportions import leg_length
+from stages.rig.motion.retarget import rest_alignment, retarget
 from tests.rig.figures import skeleton as capsules
 from tests.rig.motions import person, walking
 

@@ -14,6 +14,7 @@ from stages.artifacts.conditions import ConditionSet, write_body
 from stages.artifacts.rig import Rig
 from stages.artifacts.showcase_poses import showcase_pose
 from stages.rig import STAGE, RigInputs
+from stages.rig.motion.builtin import made_clip
 from stages.rig.motion.reading import read_motion
 from stages.rig.motion.retarget import retarget
 from tests.rig.figures import body, skeleton, skirted
@@ -136,8 +137,10 @@ def test_clips_are_carried_with_the_rig(moving: Rig) -> None:
     moving.validate()
     assert [(c.name, c.fps, c.frames, c.loops) for c in moving.clips] == [("stroll", 30.0, 90, False), ("idle", 30.0, 241, True), ("wave", 30.0, 121, True)]
     source = walking(person(), 60.0)
-    again = retarget(read_motion(moving.folder.parent / "stroll.bvh").clip.resampled(30.0), skeleton(), "stroll")
+    again = retarget(read_motion(moving.folder.parent / "stroll.bvh").clip.resampled(30.0), skeleton(), "stroll", reach=STAGE.settings().reach)
     np.testing.assert_allclose(moving.clips[0].rotations_wxyz, again.rotations_wxyz, atol=1e-6)
+    for clip in moving.clips[1:]:
+        np.testing.assert_allclose(clip.rotations_wxyz, made_clip(clip.name, skeleton(), 30.0).rotations_wxyz, atol=1e-6)
     assert source.duration_s - 1 / 30 < moving.clips[0].duration_s <= source.duration_s
     assert {p.name for p in (moving.folder / "preview").iterdir()} == {"poses.png", "weights.png", "clip_stroll.mp4", "motion.json"}
     said = json.loads((moving.folder / "preview" / "motion.json").read_text())["read"]

@@ -12,7 +12,7 @@ from stages.artifacts.body import Skeleton
 from stages.artifacts.motion import Clip, Posture
 from stages.rig.easing import smoothstep
 from stages.rig.motion.acting import SIGN, Arm, Score, Step, act
-from stages.rig.motion.retarget import leg_length
+from stages.rig.motion.proportions import leg_length
 
 IDLE_S, WALK_S, WAVE_S, TURN_S = 8.0, 1.0, 4.0, 6.0
 STRIDE, STANCE, TURN_STEPS = 0.62, 0.62, 12  # step length in leg lengths; share of a step's cycle on the ground

@@ -10,6 +10,7 @@ from pipeline.stage import StageContext
 from stages.artifacts.body import Skeleton
 from stages.artifacts.motion import Clip
 from stages.rig.motion.builtin import made_clip
+from stages.rig.motion.proportions import likeness
 from stages.rig.motion.reading import read_motion
 from stages.rig.motion.recording import trimmed
 from stages.rig.motion.retarget import check_humanoid, retarget
@@ -40,8 +41,17 @@ def _users_own(settings: RigSettings, skeleton: Skeleton, context: StageContext)
     folder = context.out / "preview"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "motion.json").write_text(json.dumps({"title": "motion", "read": said}, indent=1) + "\n", encoding="utf-8")  # the report shows it
-    clip = retarget(source.resampled(settings.clip_fps or source.fps), skeleton, settings.motion_name, settings.hold_feet)
+    _say_how_far(source.skeleton, skeleton, settings.reach, context)
+    clip = retarget(source.resampled(settings.clip_fps or source.fps), skeleton, settings.motion_name, settings.hold_feet, settings.reach)
     return in_place(clip) if settings.in_place else clip
+
+
+def _say_how_far(source: Skeleton, skeleton: Skeleton, reach: float, context: StageContext) -> None:
+    """Logs it where hands reach less far than they were asked to."""
+    alike = likeness(source, skeleton)
+    if reach and alike < 1:
+        context.log.info("motion: its body has other proportions than the character's, so hands reach for their places in it %.0f %% of the way, not %.0f %%",
+                         100 * reach * alike, 100 * reach)
 
 
 def in_place(clip: Clip) -> Clip:

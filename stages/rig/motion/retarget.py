@@ -3,6 +3,9 @@
 Both skeletons rest upright, facing -Y, but one may hold its arms level and the other at its sides. So each bone of a limb is first laid
 along the other's (the shortest turn, after that of the bone above it, so that no twist creeps in); a foot is turned about the upright axis
 only, since at rest both stand flat on the ground. Hips, spine, neck and head take the source's turns as they are.
+
+Turns alone leave hands and head where the body's own proportions put them. To reach for the places that they have in the source, scaled, is a
+second step: the back is laid along the source's at rest (``trunk_lean``), and the arms follow by inverse kinematics.
 """
 
 from __future__ import annotations
@@ -12,21 +15,38 @@ import numpy as np
 from pipeline.errors import ConfigError
 from stages.artifacts.body import Skeleton
 from stages.artifacts.motion import Clip, Posture
-from stages.artifacts.rotations import shortest_turns
-from stages.rig.motion.contacts import Contacts, contacts_of
+from stages.artifacts.rotations import about, shortest_turns
+from stages.rig.motion.contacts import SIDES, Contacts, contacts_of
 from stages.rig.motion.feet import hold_feet
+from stages.rig.motion.proportions import BACK, LEGS, hip_middle, likeness, scaled, trunk_lean
+from stages.rig.motion.reach import has_arm, reach_for
 
-LEGS = ("leftUpperLeg", "rightUpperLeg")
 NEEDED = ("hips", *(side + part for side in ("left", "right") for part in ("UpperLeg", "LowerLeg", "Foot")))
 _CHAIN = {"UpperArm": "LowerArm", "LowerArm": "Hand", "UpperLeg": "LowerLeg", "LowerLeg": "Foot", "Foot": "Toes"}
 
 
-def retarget(source: Clip, target: Skeleton, name: str, hold: bool = True) -> Clip:
-    """The motion of ``source`` on ``target``; with ``hold`` feet stand still where the source's do, and nothing sinks into the ground."""
+def retarget(source: Clip, target: Skeleton, name: str, hold: bool = True, reach: float = 0.0) -> Clip:
+    """The motion of ``source`` on ``target``; with ``hold`` feet stand still where the source's do, and nothing sinks into the ground.
+
+    ``reach`` is the share (0 to 1) of the way that hands go from where turns alone put them to where the source's are, scaled by the legs; it
+    counts in full between bodies that are alike (``likeness``).
+    """
     check_humanoid(target)
     contacts = contacts_of(source)
-    posture = carried_over(source, target, contacts)
-    return (hold_feet(posture, contacts, source.fps) if hold else posture).clip(name, source.fps)
+    share = reach * likeness(source.skeleton, target) if reach else 0.0
+    posture = carried_over(source, target, contacts, share * trunk_lean(source.skeleton, target))
+    if hold:
+        posture = hold_feet(posture, contacts, source.fps)
+    if share:
+        posture = reach_for(posture, _hands(source, target, contacts), share, source.fps)
+    return posture.clip(name, source.fps)
+
+
+def _hands(source: Clip, target: Skeleton, contacts: Contacts) -> dict[str, np.ndarray]:
+    """(K, 3) of each side: where the source's wrists are, scaled; sides that have no arm, in either, are left out."""
+    moved = source.posture()
+    return {side: scaled(moved.at(f"{side}Hand"), source.skeleton, target, contacts)
+            for side in SIDES if has_arm(source.skeleton, side) and has_arm(target, side)}
 
 
 def check_humanoid(target: Skeleton) -> None:
@@ -37,10 +57,12 @@ def check_humanoid(target: Skeleton) -> None:
                           f"and begins with {target.names[0]}")
 
 
-def carried_over(source: Clip, target: Skeleton, contacts: Contacts) -> Posture:
-    """Turns and the hips' way alone; feet are wherever that puts them."""
+def carried_over(source: Clip, target: Skeleton, contacts: Contacts, lean_rad: float = 0.0) -> Posture:
+    """Turns and the hips' way alone, the back leaning back by ``lean_rad`` at rest; feet are wherever that puts them."""
     moved = source.posture()
     laid = rest_alignment(source.skeleton, target)
+    if lean_rad:
+        laid[[j for j, joint in enumerate(target.names) if joint in BACK]] = about((1, 0, 0), -lean_rad)
     turns = np.empty((source.frames, len(target.names), 3, 3))
     for j, (joint, parent) in enumerate(zip(target.names, target.parents, strict=True)):
         if joint in source.skeleton.names:
@@ -78,20 +100,7 @@ def _along(skeleton: Skeleton, joint: str) -> np.ndarray:
     return (skeleton.heads[skeleton.index(following)] if following in skeleton.names else skeleton.tails[j]) - skeleton.heads[j]
 
 
-def leg_length(skeleton: Skeleton) -> float:
-    """Mean of both legs from hip to ankle."""
-    at = lambda name: skeleton.heads[skeleton.index(name)]  # noqa: E731
-    return float(np.mean([np.linalg.norm(at(f"{s}UpperLeg") - at(f"{s}LowerLeg")) + np.linalg.norm(at(f"{s}LowerLeg") - at(f"{s}Foot"))
-                          for s in ("left", "right")]))
-
-
 def _hips_way(moved: Posture, target: Skeleton, hips_turns: np.ndarray, contacts: Contacts) -> np.ndarray:
-    """(K, 3) root offsets that put the middle between the hip joints where the source's is, scaled from the ankles' height up."""
-    at = lambda name: target.heads[target.index(name)]  # noqa: E731
-    scale = leg_length(target) / leg_length(moved.skeleton)
-    middle = (moved.at(LEGS[0]) + moved.at(LEGS[1])) / 2
-    ours = middle * scale
-    ankle = (at("leftFoot")[2] + at("rightFoot")[2]) / 2
-    ours[:, 2] = ankle + scale * (middle[:, 2] - contacts.ankle_m)
-    at_rest = (at(LEGS[0]) + at(LEGS[1])) / 2 - target.heads[0]
-    return ours - hips_turns @ at_rest - target.heads[0]
+    """(K, 3) root offsets that put the middle between the hip joints where the source's is, scaled."""
+    middle = scaled((moved.at(LEGS[0]) + moved.at(LEGS[1])) / 2, moved.skeleton, target, contacts)
+    return middle - hips_turns @ (hip_middle(target) - target.heads[0]) - target.heads[0]
