@@ -10,7 +10,8 @@ medians of the rest. Beside seconds stand those that the processor spent on eith
 thread: several wait for one another by spinning. Besides the true gradient there is a second measure, the mean of Mitsuba's finest, its own limit.
 
 Mitsuba has an environment of its own (``python -m venv .env-mitsuba; .env-mitsuba/bin/pip install mitsuba``); its CPU variant needs LLVM (Debian:
-libllvm19; where it stands elsewhere, DRJIT_LIBLLVM_PATH names the file). Without ``--mitsuba-python`` only ours is measured.
+libllvm19; where it stands elsewhere, DRJIT_LIBLLVM_PATH names the file). Without ``--mitsuba-python`` only ours is measured; ``--rasterizer torch``
+takes the one in torch operations for it, on the CPU.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ from scripts.bench.gradient_scene import SUPERSAMPLE, GradientScene, make_scene
 from scripts.bench.machine import described, report
 from stages.rendering.clip import to_clip, view_clip_matrices
 from stages.rendering.cpu import CpuRasterizer
+from stages.rendering.protocol import Rasterizer
+from stages.rendering.torch_ops import TorchRasterizer
 
 INSIDE = Path(__file__).with_name("projective_inside.py")
 SAMPLES = ((1, 1), (4, 1), (8, 1), (16, 1), (16, 4))  # a pixel: of picture and inside, of outlines
+OURS = {"cpu": CpuRasterizer, "torch": TorchRasterizer}
 SHIFTS = ((0.0, 0.0), (0.5, 0.5), (0.25, 0.75), (0.75, 0.25))  # of the true pictures' grids of samples
 
 
@@ -73,9 +77,9 @@ class Projective:
         return json.loads(line)
 
 
-def rasterized(scene: GradientScene) -> Callable[[], np.ndarray]:
-    """A turn of our rasterizer: picture, loss and the gradient (V, 3) of the vertices."""
-    rasterizer, clip = CpuRasterizer(), view_clip_matrices([scene.camera])
+def rasterized(scene: GradientScene, rasterizer: Rasterizer | None = None) -> Callable[[], np.ndarray]:
+    """A turn of our rasterizer, the compiled one if none is given: picture, loss and the gradient (V, 3) of the vertices."""
+    rasterizer, clip = rasterizer or CpuRasterizer(), view_clip_matrices([scene.camera])
     tri, colours = torch.from_numpy(scene.t_pos_idx.astype(np.int32)), torch.from_numpy(scene.colours.astype(np.float32))[None]
     target, given = torch.from_numpy(scene.target), scene.v_pos.astype(np.float32)
 
@@ -154,6 +158,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mitsuba-python", type=Path, help="the Python of an environment that has Mitsuba 3")
+    parser.add_argument("--rasterizer", choices=sorted(OURS), default="cpu", help="which of ours")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of each of the two")
     parser.add_argument("--side", type=int, default=512, help="pixels")
@@ -165,14 +170,15 @@ def main() -> None:
     torch.set_num_threads(o.threads)
     scene = make_scene(o.side)
     true, spread = truth(scene, o.truth)
-    setting = {"machine": machine, "threads": o.threads, "side_px": o.side, "triangles": len(scene.t_pos_idx), "parameters": len(scene.modes),
+    turn = rasterized(scene, OURS[o.rasterizer]())
+    setting = {"machine": machine, "rasterizer": o.rasterizer, "threads": o.threads, "side_px": o.side, "triangles": len(scene.t_pos_idx), "parameters": len(scene.modes),
                "truth": {"samples_a_pixel": len(SHIFTS) * SUPERSAMPLE**2, "halves_apart": spread}}
     if o.mitsuba_python is None:
         print("Mitsuba is missing: --mitsuba-python names the Python of an environment that has it (pip install mitsuba). Only ours is measured.")
-        report({**setting, **compared(rasterized(scene), scene, true, None, o.rounds)}, o.json)
+        report({**setting, **compared(turn, scene, true, None, o.rounds)}, o.json)
         return
     with tempfile.TemporaryDirectory() as folder, Projective(o.mitsuba_python, scene, o.threads, Path(folder)) as mitsuba:
-        report({**setting, **mitsuba.versions, **compared(rasterized(scene), scene, true, mitsuba, o.rounds)}, o.json)
+        report({**setting, **mitsuba.versions, **compared(turn, scene, true, mitsuba, o.rounds)}, o.json)
 
 
 if __name__ == "__main__":

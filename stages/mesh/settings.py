@@ -68,5 +68,9 @@ class MeshSettings(BaseModel):
     occlusion: float = Field(1.0, ge=0, le=1, description="Occlusion written to ks (1 is none).")
     roughness: float = Field(0.9, ge=0.08, le=1, description="Roughness written to ks.")
     metallic: float = Field(0.0, ge=0, le=1, description="Metallic written to ks.")
-    rasterizer: Literal["auto", "nvdiffrast", "cpu"] = Field("auto", description="Differentiable rasterizer; see stages.rendering.")
+    rasterizer: Literal["auto", "nvdiffrast", "torch", "cpu"] = Field(
+        "auto",
+        description="Differentiable rasterizer. nvdiffrast: CUDA, non-commercial licence; torch: torch operations, on a GPU where there is one; cpu: compiled kernels. "
+        "auto: the first that can be used here, torch only with a GPU.",
+    )
     seed: int = Field(0, ge=0, description="Seed of everything random in this stage.")

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.bench import gradient_scene
 from scripts.bench.gradient_scene import GradientScene, make_scene
-from scripts.bench.projective import SAMPLES, compared, error, rasterized
+from scripts.bench.projective import OURS, SAMPLES, compared, error, rasterized
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,11 @@ def test_without_mitsuba_ours_alone_is_measured(scene: GradientScene) -> None:
     turn = rasterized(scene)
     figures = compared(turn, scene, scene.of_modes(turn()), None, rounds=1)
     assert set(figures) == {"ours"} and figures["ours"]["error"] < 1e-6 and figures["ours"]["turns"] == len(SAMPLES)
+
+
+def test_both_of_ours_give_the_same_gradient(scene: GradientScene) -> None:
+    torch, compiled = (rasterized(scene, kind())() for kind in (OURS["torch"], OURS["cpu"]))
+    np.testing.assert_allclose(torch, compiled, atol=1e-4 * np.abs(compiled).max())
 
 
 def test_the_quickest_that_is_as_good_is_held_against_us(scene: GradientScene) -> None:

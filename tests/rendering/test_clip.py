@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
-from pipeline.backends import licence
 from stages.artifacts.cameras import ring
-from stages.rendering import rasterizer_capability
 from stages.rendering.clip import to_clip, view_clip_matrices
 from stages.rendering.viewpoint import looking_at, turntable
-from third_party.nvdiffrast import LICENCE, NvdiffrastRasterizer
 
 
 def test_clip_space_lands_on_the_cameras_pixels() -> None:
@@ -31,24 +27,3 @@ def test_figures_of_any_size_are_looked_at_alike() -> None:
         near, far = view(points), view(128 * points)
         np.testing.assert_allclose(far.project(128 * points)[0], near.project(points)[0], atol=1e-9)
         assert (view(points / 128).project(points / 128)[1] > 1).all()  # small ones stay before the near plane
-
-
-def test_rasterizers_are_chosen_in_order_and_say_why_not() -> None:
-    choice = rasterizer_capability("auto")
-    assert [b.name for b in choice.backends] == ["nvdiffrast", "cpu"]
-    assert [licence(b) for b in choice.backends] == [LICENCE, ""] and "non-commercial" in LICENCE
-    assert choice.backends[1].probe() is None
-    assert choice.backends[1].create().name == "cpu"
-    reason = choice.backends[0].probe()
-    assert reason is None or "nvdiffrast" in reason
-
-
-@pytest.mark.skipif(NvdiffrastRasterizer().probe() is not None, reason=str(NvdiffrastRasterizer().probe()))
-def test_nvdiffrast_draws_what_the_cpu_draws() -> None:
-    from stages.rendering.cpu import CpuRasterizer
-
-    pos = torch.tensor([[[-0.7, -0.6, 0, 1], [0.8, -0.5, 0, 1], [0.1, 0.9, 0, 1]]])
-    tri = torch.tensor([[0, 1, 2]], dtype=torch.int32)
-    theirs, ours = NvdiffrastRasterizer(), CpuRasterizer()
-    a = theirs.rasterize(pos.cuda(), tri.cuda(), (32, 32)).cpu()
-    torch.testing.assert_close(a, ours.rasterize(pos, tri, (32, 32)), atol=1e-4, rtol=1e-4)
