@@ -53,8 +53,9 @@ def load_body(settings: ConditionsSettings, context: StageContext) -> BodyModel:
     """The project's body, or the user's brought to its terms."""
     if settings.body is None:
         from stages.conditions.body import load_base_body
+        from stages.conditions.body.shape import FIGURES, Shape, shaped
 
-        return load_base_body()
+        return shaped(load_base_body(), FIGURES[settings.figure] * Shape(**settings.shape.model_dump()))
     return context.backends["body import"].load(settings.body, context.work / "import")
 
 

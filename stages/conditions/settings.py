@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
 
 Kind = Literal["openpose", "depth", "normal", "lineart", "softedge", "canny", "parts", "albedo"]
 
@@ -42,6 +42,22 @@ class HeadRingSettings(RingSettings):
     views: int = Field(8, ge=0, le=360, description="Cameras in the ring; 0 for no close-ups.")
 
 
+class ShapeSettings(BaseModel):
+    """The figure of the project's body: factors, 1 for as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: float = Field(1.0, ge=0.7, le=1.3, description="All of it.")
+    head: float = Field(1.0, ge=0.7, le=1.5, description="Size of the head; larger is more childlike.")
+    neck: float = Field(1.0, ge=0.7, le=1.5, description="Girth of the neck.")
+    shoulders: float = Field(1.0, ge=0.8, le=1.4, description="Width of the shoulders.")
+    bust: float = Field(1.0, ge=0.0, le=1.6, description="0 is flat.")
+    waist: float = Field(1.0, ge=0.8, le=1.5, description="Girth of the waist.")
+    hips: float = Field(1.0, ge=0.85, le=1.3, description="Girth of the hips and distance of the legs.")
+    limbs: float = Field(1.0, ge=0.75, le=1.4, description="Girth of arms and legs.")
+    legs: float = Field(1.0, ge=0.75, le=1.25, description="Length of the legs.")
+
+
 class ConditionsSettings(BaseModel):
     """The posed body, its cameras, and the pictures that ControlNets read."""
 
@@ -50,6 +66,8 @@ class ConditionsSettings(BaseModel):
     body: FilePath | None = Field(
         None, description="A body of your own: GLB, VRM, FBX or .blend with a humanoid armature; null: the project's anime body."
     )
+    figure: Literal["female", "male"] = Field("female", description="Of the project's body; the prompt's words for it have to say the same.")
+    shape: ShapeSettings = Field(ShapeSettings(), description="The project's body taller, slimmer, broader ...: factors on top of `figure`.")
     pose: PoseName = Field("a_pose", description="A built-in pose; `rest` leaves the body as it is.")
     pose_file: FilePath | None = Field(
         None,
@@ -77,3 +95,9 @@ class ConditionsSettings(BaseModel):
         if len(set(kinds)) != len(kinds):
             raise ValueError("a kind is named twice")
         return kinds
+
+    @model_validator(mode="after")
+    def _shape_of_our_body(self) -> Self:
+        if self.body is not None and (self.figure != "female" or self.shape != ShapeSettings()):
+            raise ValueError("figure and shape are of the project's body; a body of your own keeps its figure: leave them out")
+        return self
