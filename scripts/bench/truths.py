@@ -71,15 +71,20 @@ class Truth:
     def cameras(self, between: bool = False) -> list[Camera]:
         """LEARNT or BETWEEN cameras, evenly spread on a band of a sphere round the mesh by the golden angle; each set has its own phase."""
         middle = (self.v_pos.min(0) + self.v_pos.max(0)) / 2
-        own = float(np.linalg.norm(self.v_pos - middle, axis=1).max())
-        radius = RADIUS * own
-        focal = (0.5 - MARGIN) * SIDE_PX * np.sqrt(radius**2 - own**2) / own
-        count, phase = (BETWEEN, 71.0) if between else (LEARNT, 0.0)
-        heights = np.linspace(*np.sin(np.radians([LOWEST_DEG, HIGHEST_DEG])), count)
-        return [
-            orbit(f"{'between' if between else 'view'}_{i:02d}", middle, radius, (phase + GOLDEN_DEG * i) % 360, float(np.degrees(np.arcsin(z))), focal, SIDE_PX, SIDE_PX)
-            for i, z in enumerate(heights)
-        ]
+        radius = float(np.linalg.norm(self.v_pos - middle, axis=1).max())
+        return band("between", middle, radius, BETWEEN, 71.0) if between else band("view", middle, radius, LEARNT, 0.0)
+
+
+def band(prefix: str, middle: np.ndarray, own: float, count: int, phase_deg: float, side_px: int = SIDE_PX) -> list[Camera]:
+    """``count`` cameras round a sphere of radius ``own`` (metres) about ``middle`` (3,), which each holds whole: on a band of a larger sphere, each a golden angle
+    further round than the last, from LOWEST_DEG to HIGHEST_DEG evenly by height."""
+    radius = RADIUS * own
+    focal = (0.5 - MARGIN) * side_px * np.sqrt(radius**2 - own**2) / own
+    heights = np.linspace(*np.sin(np.radians([LOWEST_DEG, HIGHEST_DEG])), count)
+    return [
+        orbit(f"{prefix}_{i:02d}", middle, radius, (phase_deg + GOLDEN_DEG * i) % 360, float(np.degrees(np.arcsin(z))), focal, side_px, side_px)
+        for i, z in enumerate(heights)
+    ]
 
 
 def write_truth(folder: Path, truth: Truth, cameras: Sequence[Camera]) -> ViewSet:
