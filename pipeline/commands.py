@@ -67,7 +67,7 @@ def prepare(request: Request) -> Prepared:
     _refuse([m for m in request.recipe.mistakes(config.stages) if m.stage in names], config, str(request.source or "command line"))
     _require_device(config)
     forced = {s.stage.name for s in graph.steps} if "all" in request.force else set(request.force)
-    return Prepared(config, graph, _resolve(graph, config), Store(request.cache), request.out / config.common.name, forced)
+    return Prepared(config, graph, _resolve(request.recipe, graph, config), Store(request.cache), request.out / config.common.name, forced)
 
 
 def run(request: Request, narrator: RunNarrator) -> Path:
@@ -199,8 +199,9 @@ def _require_device(config: Config) -> None:
             "(https://pytorch.org/get-started/locally); `python -m pipeline doctor` says what is here.")
 
 
-def _resolve(graph: Graph, config: Config) -> list[Resolved]:
-    """``pipeline.plan.resolve``, with the models that several stages lack named together. Raises MissingError that lists all that is missing."""
+def _resolve(recipe: Recipe, graph: Graph, config: Config) -> list[Resolved]:
+    """``pipeline.plan.resolve``, with the recipe's notices, and the models that several stages lack named together. Raises MissingError that lists all
+    that is missing."""
     absent = absent_models((step.stage for step in graph.steps), config.stages)
     missing, resolved = [sentence(together(absent))] if absent else [], []
     try:
@@ -209,7 +210,8 @@ def _resolve(graph: Graph, config: Config) -> list[Resolved]:
         missing.append(str(error))
     if missing:
         raise MissingError("\n".join(missing))
-    return resolved
+    noted = recipe.notices(config.stages)
+    return [replace(item, notices=(*item.notices, *noted.get(item.name, ()))) for item in resolved]
 
 
 def _say_beforehand(prepared: Prepared, say: Callable[[str], None]) -> None:

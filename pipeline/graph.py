@@ -55,6 +55,10 @@ class Outlook:
     measured: Mapping[str, Mapping[str, float]]
 
 
+def _nothing_noted(settings: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    return {}
+
+
 def _nothing_foretold(settings: Mapping[str, Any], outlook: Outlook) -> Mapping[str, str]:
     return {}
 
@@ -78,7 +82,8 @@ class Recipe:
     run's value, but for those that ``apart`` names ("masks.prompt") because they mean something else. ``models`` names the
     settings that take a name of ``known_models`` or a folder. ``mistakes`` looks at the settings of all stages together, and
     into the user's files, before anything runs. ``presets`` maps a setting ("export.preset") to the folder of YAMLs that its values name:
-    defaults for any stage, over the profile's and under what is written. ``forecast`` maps stages to a sentence on the time and the memory that they will take.
+    defaults for any stage, over the profile's and under what is written. ``notices`` maps stages to sentences for the user on what settings of
+    different stages do together. ``forecast`` maps stages to a sentence on the time and the memory that they will take.
     """
 
     name: str
@@ -90,6 +95,7 @@ class Recipe:
     presets: Mapping[str, Path] = field(default_factory=dict)
     skipped: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=_none_skipped)
     mistakes: Callable[[Mapping[str, Any]], Iterable[Mistake]] = field(default=_none_wrong)
+    notices: Callable[[Mapping[str, Any]], Mapping[str, Sequence[str]]] = field(default=_nothing_noted)
     forecast: Callable[[Mapping[str, Any], Outlook], Mapping[str, str]] = field(default=_nothing_foretold)
     preview: Preview | None = None
 

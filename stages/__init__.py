@@ -30,8 +30,19 @@ def character() -> Recipe:
     return Recipe("character", (CONDITIONS, VIEWS, MASKS, FIELD, MESH, RIG, EXPORT),
                   apart=frozenset({"masks.prompt"}),
                   models=frozenset({"views.model", "views.vae", "views.controlnets.model", "views.ip_adapter.image_encoder", "masks.grounding_dino", "masks.sam"}), known_models=_known_models,
-                  skipped=_unneeded, mistakes=_mistakes,
+                  skipped=_unneeded, mistakes=_mistakes, notices=_notices,
                   presets={"export.preset": PRESETS}, preview=Preview("views", FRONT_ALONE, _sheet), forecast=_forecast)
+
+
+def _notices(settings: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    """A prompt that speaks of another figure than the body that is drawn."""
+    from stages.conditions.figure import disagreement
+
+    conditions, views = settings["conditions"], settings["views"]
+    if views.source == "images" or conditions.body is not None:
+        return {}
+    said = disagreement(views.prompt, conditions.figure)
+    return {"conditions": (said,)} if said else {}
 
 
 def _forecast(settings: Mapping[str, Any], outlook: Outlook) -> Mapping[str, str]:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+import stages
 from stages.artifacts.body import BodyModel
 from stages.conditions.body import POSES, load_base_body
 from stages.conditions.body.shape import FIGURES, Shape, shaped
+from stages.conditions.figure import disagreement
 from stages.conditions.run import load_body
 from stages.conditions.settings import ConditionsSettings
+from stages.views.settings import ViewsSettings
 
 SHAPES = {
     "male": FIGURES["male"], "broad": FIGURES["male"] * Shape(shoulders=1.1, limbs=1.15, waist=1.1), "slim": Shape(waist=0.9, hips=0.92, limbs=0.85, bust=0.5),
@@ -103,6 +106,17 @@ def test_the_setting_reaches_the_body(body: BodyModel) -> None:
     asked = ConditionsSettings(figure="male", shape={"height": 0.95})
     found = load_body(asked, context=None)  # type: ignore[arg-type]  # nothing of it is needed for our own body
     assert np.array_equal(found.v_pos, shaped(body, FIGURES["male"] * Shape(height=0.95)).v_pos)
+
+
+def test_words_that_do_not_go_with_the_figure_are_told_of() -> None:
+    assert disagreement("a boy with spiky hair", "female") == (
+        "the prompt says boy, and the body that the pictures are drawn over is a woman's: `conditions: {figure: male}` takes a man's")
+    assert "figure: female" in disagreement("1girl, long hair", "male")
+    for prompt, figure in (("a boy", "male"), ("a girl and a boy", "female"), ("a character", "male"), ("a girlish cowboy", "female")):
+        assert disagreement(prompt, figure) is None
+    noted = stages.character().notices
+    prompted = lambda prompt, **more: {"conditions": ConditionsSettings(**more), "views": ViewsSettings(prompt=prompt)}  # noqa: E731
+    assert list(noted(prompted("a man in a coat"))) == ["conditions"] and not noted(prompted("a man in a coat", figure="male"))
 
 
 def test_a_body_of_the_users_keeps_its_figure(tmp_path) -> None:
