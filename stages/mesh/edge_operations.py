@@ -19,19 +19,46 @@ ENOUGH = 0.3  # shape below which a collapse may make no triangle, unless there 
 
 def twins(faces: np.ndarray) -> np.ndarray:
     """(3 F,) the half-edge that runs along the same edge the other way."""
-    start, end = faces.reshape(-1).astype(np.int64), np.roll(faces, -1, 1).reshape(-1).astype(np.int64)
-    order = np.argsort(np.minimum(start, end) * (int(faces.max()) + 1) + np.maximum(start, end), kind="stable")
-    out = np.empty(len(order), np.int64)
-    out[order[0::2]], out[order[1::2]] = order[1::2], order[0::2]
+    out = np.arange(faces.size)
+    low = np.minimum(faces, np.roll(faces, -1, 1)).reshape(-1)
+    _pair(faces, *_buckets(low, int(faces.max()) + 1), out)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _pair(faces, start, held, out):
+    """Of the half-edges ``held`` at the lower of their ends, a few each, those that have the other end in common belong together."""
+    for i in range(len(start) - 1):
+        for n in range(start[i], start[i + 1]):
+            h = held[n]
+            if h < 0:
+                continue
+            for m in range(n + 1, start[i + 1]):
+                g = held[m]
+                if g >= 0 and max(faces[h // 3, h % 3], faces[h // 3, (h + 1) % 3]) == max(faces[g // 3, g % 3], faces[g // 3, (g + 1) % 3]):
+                    out[h], out[g], held[m] = g, h, -1
+                    break
 
 
 def faces_round(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Triangles at each of ``count`` vertices: those of vertex i are ``held[start[i]:start[i + 1]]``."""
-    corner = faces.reshape(-1)
+    start, held = _buckets(faces.reshape(-1), count)
+    return start, held // 3
+
+
+@numba.njit(cache=True, nogil=True)
+def _buckets(keys, count):
+    """Indices into ``keys`` sorted by key, each key's in their order: (count + 1,) where a key's begin, and all of them; without a sort."""
     start = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(corner, minlength=count), out=start[1:])
-    return start, np.argsort(corner, kind="stable") // 3
+    for key in keys:
+        start[key + 1] += 1
+    for i in range(count):
+        start[i + 1] += start[i]
+    free, held = start[:-1].copy(), np.empty(len(keys), np.int64)
+    for n in range(len(keys)):
+        held[free[keys[n]]] = n
+        free[keys[n]] += 1
+    return start, held
 
 
 def both_sides(twin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

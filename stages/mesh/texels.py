@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -28,9 +29,10 @@ class Texels:
         """(size, size, C) float32 with ``values`` (N, C) in their places and every other texel a copy of the nearest of them."""
         out = np.zeros((self.size, self.size, values.shape[1]), np.float32)
         out[self.place[:, 0], self.place[:, 1]] = values
-        row, column = self._nearest()
+        row, column = self._nearest
         return out[row, column]
 
+    @cached_property
     def _nearest(self) -> np.ndarray:
         empty = np.ones((self.size, self.size), bool)
         empty[self.place[:, 0], self.place[:, 1]] = False

@@ -9,9 +9,10 @@ import numpy as np
 from stages.artifacts.cameras import Camera
 from stages.artifacts.normals import unit, vertex_normals
 from stages.artifacts.views import MaskedViews
+from stages.mesh.laying import DEPTH_SLACK, LEAST_FACING
 from stages.mesh.observed import Observed
 from stages.mesh.paint import calmed
-from stages.mesh.project import DEPTH_SLACK, LEAST_FACING, depth_map, trust
+from stages.mesh.project import depth_map, trust
 
 SPOTS = np.array([(1, 1, 1), (4, 1, 1), (1, 4, 1), (1, 1, 4)]) / np.array([[3], [6], [6], [6]])  # where a triangle is looked at
 RIM_WORTH = 1e-3  # of a pixel at an outline beside one well inside

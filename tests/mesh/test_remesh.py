@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import StageError
 from stages.artifacts.closest import closest_points
 from stages.mesh.edge_lengths import edge_lengths, triangles_for
-from stages.mesh.edge_operations import collapse, flip, split, twins
+from stages.mesh.edge_operations import collapse, faces_round, flip, split, twins
 from stages.mesh.remesh import remeshed, slid
 from stages.mesh.repair import face_areas, is_edge_manifold
 from tests.mesh.solids import ball, box
@@ -103,3 +103,18 @@ def test_twins_run_the_other_way() -> None:
     twin = twins(f)
     start, end = f.reshape(-1), np.roll(f, -1, 1).reshape(-1)
     assert (twin[twin] == np.arange(len(twin))).all() and (start[twin] == end).all() and (end[twin] == start).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_neighbours_are_those_that_a_sort_finds(kind: type) -> None:
+    """Mates by a dictionary of edges, triangles by a look at all of them, in their order; triangles in any order."""
+    v, f = ball(0.5, 12)
+    f = np.random.default_rng(3).permutation(f).astype(kind)
+    mates: dict[frozenset[int], list[int]] = {}
+    for h, edge in enumerate(zip(f.reshape(-1).tolist(), np.roll(f, -1, 1).reshape(-1).tolist(), strict=True)):
+        mates.setdefault(frozenset(edge), []).append(h)
+    twin = twins(f)
+    assert all(twin[a] == b and twin[b] == a for a, b in mates.values()) and twin.dtype == np.int64
+    start, held = faces_round(f, len(v))
+    for i in range(len(v)):
+        assert held[start[i] : start[i + 1]].tolist() == np.flatnonzero((f == i).any(1)).tolist()
