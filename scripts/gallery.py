@@ -25,7 +25,7 @@ from stages.artifacts.images import contact_sheet
 from third_party.blender.provision import find_blender
 
 SHEET_WIDTH, JPEG_QUALITY = 1400, 82
-HEADING = """# Twelve prompts
+HEADING = """# Fifteen prompts
 
 Seed 0, default settings, the embedded profile, the first try of each, failures included: `python -m scripts.gallery` makes this page.
 Above, what the views stage painted; below, the exported GLB as Blender draws it, from eight sides and in three poses.

@@ -59,7 +59,7 @@ def models_folder() -> Path:
 
 def known_names() -> list[str]:
     """Every name that a model may be called by: the embedded ones and their parts, those of the registry and those taken in."""
-    parts = sorted(p.name for p in EMBEDDED.iterdir() if p.is_dir()) if EMBEDDED.is_dir() else []
+    parts = sorted(p.relative_to(EMBEDDED).as_posix() for p in EMBEDDED.rglob("*") if p.is_dir())
     return ["embedded", *(f"embedded/{part}" for part in parts), *registry(), *converted()]
 
 

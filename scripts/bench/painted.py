@@ -23,13 +23,14 @@ from stages.views.settings import ViewsSettings
 def prompt_of(attributes: Attributes, seed: int = 0, about: Sequence[str] = SAYABLE) -> str:
     """What shows ``about`` these (all: everything), said once, as tags."""
     said = phrases(attributes, np.random.default_rng([seed, attributes.seed]))
-    return ", ".join(["a girl", *(said[k] for k in said if k in about and (k != "skin" or attributes.skin != "pale"))])
+    return ", ".join(["a boy" if attributes.figure == "male" else "a girl", *(said[k] for k in said if k in about and (k != "skin" or attributes.skin != "pale"))])
 
 
-def conditions(out: Path, body: int, head: int, kinds: Sequence[str] = ("parts", "albedo"), pose: str = "a_pose") -> ConditionSet:
-    """The default body in a pose with rings of ``body`` and ``head`` cameras, drawn by the software backend."""
+def conditions(out: Path, body: int, head: int, kinds: Sequence[str] = ("parts", "albedo"), pose: str = "a_pose", figure: str = "female") -> ConditionSet:
+    """The project's body in a pose with rings of ``body`` and ``head`` cameras, drawn by the software backend."""
     settings = ConditionsSettings(
-        body_ring=BodyRingSettings(views=body), head_ring=HeadRingSettings(views=head), kinds=tuple(kinds), pose=pose, backend="software"
+        body_ring=BodyRingSettings(views=body), head_ring=HeadRingSettings(views=head), kinds=tuple(kinds), pose=pose, figure=figure,
+        backend="software",
     )
     return run_stage(CONDITIONS, settings, CONDITIONS.inputs(), out, threads=cores())
 

@@ -1,8 +1,9 @@
 """Are colours and kinds of hair, clothes and accessory those of the prompt? And is the pose that of the body?
 
     python -m scripts.bench.prompt_held --characters 64 --json docs/benchmarks/prompt_held.json
+    python -m scripts.bench.prompt_held --wide --json docs/benchmarks/prompt_held_wide.json
 
-The 64 held-out characters, front and portrait as a run paints them (the front attends to nothing but itself, the portrait to the front),
+The 64 held-out characters that all editions of the models were judged on, or with ``--wide`` 64 drawn from everything that the second edition (``profile: wide``) learns, men among them, painted by that; front and portrait as a run paints them (the front attends to nothing but itself, the portrait to the front),
 judged by a network trained on true renders, from both pictures and from the whole figure alone; the same figures of true renders of these
 characters, in this pose, stand beside them: they are the most that can be asked for. Pose: share of the posed body that is covered in the raw picture (darker than white
 by 2 %; true white clothes are by 3 %), beside it the share of the background that is stained by as much, and body points found by
@@ -15,6 +16,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,14 +27,16 @@ from scripts.bench.painted import conditions, paint, prompt_of
 from scripts.generator.assemble import build_character
 from scripts.generator.attributes import Attributes
 from scripts.generator.draw import render
-from scripts.generator.split import HELD_OUT
+from scripts.generator.split import held_out
 from scripts.train.autoencoder import halve, to_tensor
 from scripts.train.judge import COLOURS, KINDS, PCK_SHARE, TARGETS, Judge, labels_of, load, locate
 from stages.artifacts.conditions import ConditionSet
 from stages.artifacts.images import contact_sheet, to_u8, write_png
 from stages.artifacts.views import ViewSet
 from stages.conditions.body import load_base_body
+from stages.conditions.body.shape import FIGURES, shaped
 
+WIDE = {"model": "embedded/wide", "controlnets": [{"model": "embedded/wide/controlnet-parts", "kind": "parts"}]}
 FRONT, PORTRAIT = "body_00", "head_00"
 WHITE = 0.98
 APART_PX = 12  # from the true figure: that far off is background, whatever the hair does
@@ -75,11 +79,11 @@ def pose_figures(
             "pck_0.05": hits / total}
 
 
-def painted(given: ConditionSet, attributes: list[Attributes], steps: int, folder: Path) -> list[ViewSet]:
-    """Front and portrait of each character."""
+def painted(given: dict[str, ConditionSet], attributes: list[Attributes], steps: int, folder: Path, models: dict[str, Any]) -> list[ViewSet]:
+    """Front and portrait of each character, on the body of its figure; ``models`` are settings of the views stage."""
     out = []
     for i, a in enumerate(attributes):
-        out.append(paint(given, folder / f"{i:02d}", prompt_of(a), steps=steps, seed=0))
+        out.append(paint(given[a.figure], folder / f"{i:02d}", prompt_of(a), steps=steps, seed=0, **models))
         print(i, prompt_of(a), flush=True)
     return out
 
@@ -88,25 +92,26 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--characters", type=int, default=64)
+    parser.add_argument("--wide", action="store_true", help="characters drawn from everything that the second edition learns, painted by it")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--judge", type=Path, default=Path("scripts/bench/judge"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--png", type=Path)
     o = parser.parse_args()
     machine, judge = described(), load(o.judge)
-    some = list(HELD_OUT[: o.characters])
+    some = list(held_out(o.wide)[: o.characters])
     with tempfile.TemporaryDirectory() as folder:
-        given = conditions(Path(folder) / "conditions", body=1, head=1)
-        views = painted(given, some, o.steps, Path(folder))
+        given = {f: conditions(Path(folder) / f, body=1, head=1, figure=f) for f in sorted({a.figure for a in some})}
+        views = painted(given, some, o.steps, Path(folder), WIDE if o.wide else {})
         shown = [[v.image(name) for v in views] for name in (FRONT, PORTRAIT)]
-        built = [build_character(a, load_base_body()) for a in some]
-        truth = [[render(character, camera)[:2] for character in built] for camera in given.cameras]
-        bodies = [given.mask(FRONT) > 0.5] * len(some)
+        built = [build_character(a, shaped(load_base_body(), FIGURES[a.figure])) for a in some]
+        truth = [[render(c, given[a.figure].cameras[k])[:2] for a, c in zip(some, built, strict=True)] for k in range(2)]
+        bodies = [given[a.figure].mask(FRONT) > 0.5 for a in some]
         grounds = [ndimage.distance_transform_edt(alpha == 0) > APART_PX for _, alpha in truth[0]]
-        points = [given.keypoints[FRONT].body] * len(some)
+        points = [given[a.figure].keypoints[FRONT].body for a in some]
     if o.png:
         write_png(o.png, contact_sheet([p for pair in zip(*shown, strict=True) for p in pair], columns=16))
-    figures = {"machine": machine, "characters": len(some), "steps": o.steps}
+    figures = {"machine": machine, "characters": len(some), "wide": o.wide, "steps": o.steps}
     for name, (wholes, portraits) in (("painted", shown), ("true", [[rgb for rgb, _ in ring] for ring in truth])):
         figures[name] = {
             "right": judged(judge, wholes, portraits, some), "right_whole_figure_alone": judged(judge, wholes, None, some),

@@ -1,4 +1,4 @@
-"""What is worn on the head: ribbon bows, a hat, cat ears, glasses, a headband."""
+"""What is worn on the head: ribbon bows, a hat, a crown, ears, horns, glasses, a headband, headphones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def paint_accessory(a: Attributes, atlas: Atlas) -> None:
     c.blend((x < 0.5) * smoothstep(y, 0.40, 0.05), palette.shade(rgb))
     for s in (0.08, 0.16, 0.34, 0.42):
         c.stroke(np.array([[s, 0.30], [0.25 + (s - 0.25) * 0.3, 0.0]]), np.array([0.0, 0.016]), palette.line(rgb))
-    accent = {"cat ears": np.array([1.0, 0.80, 0.84]), "hat": palette.tone(rgb, 0.45) if min(rgb) < 0.75 else np.array([0.35, 0.33, 0.42])}
+    rosy = np.array([1.0, 0.80, 0.84]) if a.accessory_color != "pink" else np.array([1.0, 0.92, 0.93])
+    accent = {"cat ears": np.array([1.0, 0.80, 0.84]), "rabbit ears": rosy, "headphones": np.array([0.33, 0.33, 0.38]), "hat": palette.tone(rgb, 0.45) if min(rgb) < 0.75 else np.array([0.35, 0.33, 0.42])}
     c.blend((x >= 0.5) * np.ones_like(y), accent.get(a.accessory, palette.shade(rgb)))
     tie = rgb if a.accessory == "ribbon" else palette.tone(palette.HAIR[a.hair_color], 0.55)
     atlas.canvas("trim").fill(tie)
@@ -117,6 +118,71 @@ def _cat_ears(head: Head) -> list[Piece]:
     return out
 
 
+def _rabbit_ears(head: Head) -> list[Piece]:
+    """Two tall ears, round at the end, that part a little; their insides are of another colour."""
+    out = []
+    n = head.unit
+    u = np.linspace(0, 1, 14)
+    shape = np.interp(u, [0, 0.3, 0.65, 0.88, 1.0], [0.62, 0.88, 1.0, 0.78, 0.12])
+    for side in (-1.0, 1.0):
+        root = head.surface(np.array(side * 1.5), np.array(0.40), 0.004 * n)
+        path = root + n * np.stack([side * (0.012 * u + 0.030 * u**2), 0.012 * u**2, 0.125 * u], 1)
+        front = np.broadcast_to([0.0, -1.0, 0.0], path.shape)
+        out.append(_piece(head, Lock(path, front, 0.027 * n * shape, 0.012 * n * shape)))
+        inner = path[1:-1] * (1, 1, 1) + (0, -0.0065 * n, 0)
+        out.append(_piece(head, Lock(inner, front[1:-1], 0.55 * 0.027 * n * shape[1:-1], 0.007 * n * shape[1:-1]), ACCENT, 0.2))
+    return out
+
+
+def _horns(head: Head) -> list[Piece]:
+    """Two thick horns that rise from the sides and bend in again."""
+    out = []
+    n = head.unit
+    u = np.linspace(0, 1, 14)
+    for side in (-1.0, 1.0):
+        root = head.surface(np.array(side * 1.3), np.array(0.72), 0.002 * n)
+        path = root + n * np.stack([side * 0.048 * np.sin(u * 2.4), -0.012 * np.sin(u * 1.6), 0.085 * u + 0.012 * u**2], 1)
+        thick = 0.024 * n * np.clip(1 - u, 0, 1) ** 0.75 + 0.0005
+        out.append(_piece(head, Lock(path, np.broadcast_to([0.0, -1.0, 0.0], path.shape), thick, thick)))
+    return out
+
+
+def _headphones(head: Head) -> list[Piece]:
+    """A thick band over the crown and a round cup on each ear, padded in another colour."""
+    n = head.unit
+    bend = np.linspace(-1.50, 1.50, 30)
+    p = head.surface(np.sign(bend) * np.pi / 2, np.abs(bend), 0.034 * n)
+    out = p - head.centre
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    pieces = [_piece(head, Lock(p, out, np.full(30, 0.015 * n), np.full(30, 0.010 * n)), MAIN, 0.02)]
+    u = np.linspace(-1, 1, 12)
+    for side in (-1.0, 1.0):
+        middle = head.surface(np.array(side * np.pi / 2), np.array(1.66), 0.032 * n)
+        for column, radius, start, deep in ((MAIN, 0.045, 0.018, 0.020), (ACCENT, 0.041, -0.002, 0.016)):
+            path = middle + np.stack([side * n * (start + deep * 0.5 * u), 0 * u, 0 * u], 1)
+            round_ = radius * n * np.sqrt(np.clip(1.02 - np.abs(u) ** 3, 0.02, 1))
+            pieces.append(_piece(head, Lock(path, np.broadcast_to([0.0, -1.0, 0.0], path.shape), round_, 1.12 * round_), column, 0.02))
+    return pieces
+
+
+def _crown(head: Head) -> list[Piece]:
+    """A ring on top of the head with eight points, and the rim of another shade."""
+    n, count = head.unit, 48
+    turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    point = np.abs((turn * 8 / (2 * np.pi)) % 1.0 - 0.5) * 2  # 1 at the tips
+    top = head.surface(np.array(0.0), np.array(0.0), 0.018 * n)[2]
+    rows = []
+    for radius, z in ((0.058, -0.022 + 0 * turn), (0.061, 0.016 + 0 * turn), (0.068, 0.024 + 0.040 * point), (0.062, 0.022 + 0.038 * point), (0.052, -0.022 + 0 * turn)):
+        rows.append(np.stack([np.sin(turn) * radius * n, head.centre[1] - np.cos(turn) * radius * n, top + z * n], 1))
+    v = np.concatenate(rows)
+    i, j = np.meshgrid(np.arange(len(rows) - 1), np.arange(count), indexing="ij")
+    jn = (j + 1) % count
+    a, b, c, d = i * count + j, i * count + jn, (i + 1) * count + jn, (i + 1) * count + j
+    tri = np.concatenate([np.stack([a, b, d], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
+    column = np.where(np.tile(i.reshape(-1), 2) == 0, ACCENT, MAIN)[:, None] * np.ones((1, 3))
+    return [Piece(v, tri, place("accessory", column, np.full(column.shape, 0.8)), hair_weights(head, v), "accessory", (column[:, 0] == ACCENT).astype(np.int64))]
+
+
 def _tube(head: Head, path: np.ndarray, radius: float, closed: bool) -> Piece:
     """A round wire along a path in any direction."""
     k, m = len(path), 6
@@ -172,8 +238,11 @@ def _headband(head: Head) -> list[Piece]:
 
 
 def accessory_pieces(a: Attributes, head: Head) -> list[Piece]:
-    """Everything of the accessory."""
+    """Everything of the accessory that the head wears."""
     if a.accessory == "ribbon":
         return _ribbons(a, head)
-    makers = {"hat": _hat, "cat ears": _cat_ears, "glasses": _glasses, "headband": _headband}
+    makers = {
+        "hat": _hat, "cat ears": _cat_ears, "glasses": _glasses, "headband": _headband, "rabbit ears": _rabbit_ears, "horns": _horns,
+        "headphones": _headphones, "crown": _crown,
+    }  # fmt: skip
     return makers[a.accessory](head) if a.accessory in makers else []

@@ -20,6 +20,9 @@ STYLES = {
     "ponytail": ("{c} ponytail", "{c} hair in a ponytail", "{c} hair, ponytail", "long {c} hair in a ponytail"),
     "bun": ("{c} hair in a bun", "{c} hair bun", "{c} hair, single bun", "{c} bun"),
     "twin buns": ("{c} hair in twin buns", "{c} hair, double bun", "{c} twin buns", "{c} hair in two buns"),
+    "spiky hair": ("spiky {c} hair", "{c} spiky hair", "short spiky {c} hair", "{c} hair, spiky hair"),
+    "side ponytail": ("{c} side ponytail", "{c} hair in a side ponytail", "{c} hair, side ponytail"),
+    "curly hair": ("curly {c} hair", "{c} curly hair", "{c} hair, curly hair", "short curly {c} hair", "{c} curls"),
     "braids": ("{c} braids", "{c} hair in braids", "{c} hair, twin braids", "braided {c} hair"),
 }
 HAIR_WORDS = {"silver": ("silver", "silver", "white", "grey"), "blonde": ("blonde", "blonde", "blond", "yellow"), "black": ("black",)}
@@ -34,6 +37,9 @@ TOP_WORDS = {
     "sailor top": ("sailor top", "sailor shirt", "sailor uniform top"),
     "tank top": ("tank top", "tank top", "sleeveless top", "sleeveless shirt"),
     "dress": ("dress", "dress", "one-piece dress"),
+    "vest": ("vest", "vest", "waistcoat", "vest over a white shirt"),
+    "coat": ("coat", "coat", "long coat", "overcoat"),
+    "crop top": ("crop top",),
 }
 BOTTOM_WORDS = {
     "skirt": ("skirt", "skirt", "pleated skirt", "short skirt"),
@@ -49,10 +55,20 @@ ACCESSORY_NOUNS = {
     "cat ears": ("{c} cat ears",),
     "glasses": ("{c} glasses", "wearing {c} glasses"),
     "headband": ("{c} headband", "{c} hairband"),
+    "rabbit ears": ("{c} rabbit ears", "{c} bunny ears"),
+    "horns": ("{c} horns",),
+    "headphones": ("{c} headphones", "wearing {c} headphones"),
+    "scarf": ("{c} scarf", "wearing a {c} scarf"),
+    "crown": ("{c} crown", "wearing a {c} crown"),
 }
 SKIN_WORDS = {"pale": ("pale skin", "fair skin", "light skin"), "tan": ("tan skin", "tanned skin"), "dark": ("dark skin", "dark skin")}
 SAYABLE = ("hair", "eyes", "skin", "top", "bottom", "legwear", "shoes", "accessory")
-SUBJECTS = ("1girl", "a girl", "anime girl", "girl", "a character", "an anime character", "a young woman")
+SUBJECTS = {
+    "female": ("1girl", "a girl", "anime girl", "girl", "a character", "an anime character", "a young woman"),
+    "male": ("1boy", "a boy", "anime boy", "boy", "a character", "an anime character", "a young man"),
+}
+GENDERED = {"1girl", "girl", "woman", "she", "her", "1boy", "boy", "man", "he"}
+PLAIN = {"1girl": "a girl", "girl": "a girl", "1boy": "a boy", "boy": "a boy"}  # tags, as a sentence has them
 VIEWS = {
     "front": ("front view", "from the front", "facing viewer", "front"),
     "angle-front": ("angle-front view", "three-quarter front view", "from the front side", "front angle view"),
@@ -62,7 +78,7 @@ VIEWS = {
 }
 RINGS = {"body": ("full body", "full body", "whole body", "standing"), "head": ("close-up", "portrait", "head close-up", "face close-up")}
 STYLE_WORDS = ("anime style", "white background", "simple background", "flat colors", "clean lines", "looking straight ahead", "masterpiece, best quality")
-GLUE = "a an the and with in her she has is wearing wears of"
+GLUE = "a an the and with in her she he has is wearing wears of"
 
 
 def view_name(azimuth_deg: float) -> str:
@@ -108,14 +124,14 @@ def _article(phrase: str) -> str:
     return phrase if plural or phrase.startswith("wearing") else f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
-def _sentence(subject: str, said: dict[str, str], rng: np.random.Generator) -> str:
+def _sentence(subject: str, said: dict[str, str], male: bool, rng: np.random.Generator) -> str:
     looks = [said[k] for k in ("hair", "eyes", "skin") if k in said]
     wears = [_article(said[k].removeprefix("wearing a ").removeprefix("wearing ")) for k in said if k not in ("hair", "eyes", "skin")]
     rng.shuffle(wears)
     joined = [", ".join(part[:-1]) + " and " + part[-1] if len(part) > 1 else "".join(part) for part in (looks, wears)]
-    subject = "a girl" if subject in ("1girl", "girl") else subject
+    subject = PLAIN.get(subject, subject)
     text = f"{subject} with {joined[0]}" if joined[0] else subject
-    return f"{text}{_one(rng, (', wearing ', ' wearing ', ', she wears '))}{joined[1]}" if joined[1] else text
+    return f"{text}{_one(rng, (', wearing ', ' wearing ', ', he wears ' if male else ', she wears '))}{joined[1]}" if joined[1] else text
 
 
 def caption(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str = "body", hushed: frozenset[str] = frozenset()) -> str:
@@ -126,13 +142,13 @@ def caption(attributes: Attributes, rng: np.random.Generator, azimuth_deg: float
 def caption_and_said(
     attributes: Attributes, rng: np.random.Generator, azimuth_deg: float, ring: str, hushed: frozenset[str] = frozenset()
 ) -> tuple[str, frozenset[str]]:
-    """A caption, and what it speaks of: keys of ``phrases``, none of them in ``hushed``."""
+    """A caption, and what it speaks of: keys of ``phrases``, none of them in ``hushed``, and "figure" where it tells a woman from a man."""
     said = {key: text for key, text in _kept(phrases(attributes, rng), attributes, rng).items() if key not in hushed}
-    subject = _one(rng, SUBJECTS)
+    subject = _one(rng, SUBJECTS[attributes.figure])
     if not said:
         text = subject
     elif rng.random() < 0.35:
-        text = _sentence(subject, said, rng)
+        text = _sentence(subject, said, attributes.figure == "male", rng)
     else:
         keys = list(said)
         rng.shuffle(keys)
@@ -141,7 +157,8 @@ def caption_and_said(
         text = ", ".join([subject, *(said[k] for k in keys)] if rng.random() < 0.9 else [said[k] for k in keys])
     place = _place(rng, azimuth_deg, ring)
     tail = [_one(rng, STYLE_WORDS)] if rng.random() < 0.25 else []
-    return ", ".join([*place, text, *tail] if rng.random() < 0.4 else [text, *tail, *place]), frozenset(said)
+    spoken = frozenset(said) | ({"figure"} if GENDERED & set(words_of(text)) else set())
+    return ", ".join([*place, text, *tail] if rng.random() < 0.4 else [text, *tail, *place]), spoken
 
 
 def _place(rng: np.random.Generator, azimuth_deg: float, ring: str) -> list[str]:
@@ -159,9 +176,9 @@ def words_of(text: str) -> list[str]:
 @cache
 def vocabulary() -> tuple[str, ...]:
     """Every word that a caption can hold, sorted."""
-    groups = [STYLES, HAIR_WORDS, EYE_WORDS, CLOTH_SYNONYMS, TOP_WORDS, BOTTOM_WORDS, LEG_WORDS, SHOE_NOUNS, ACCESSORY_NOUNS, SKIN_WORDS, VIEWS, RINGS]
+    groups = [SUBJECTS, STYLES, HAIR_WORDS, EYE_WORDS, CLOTH_SYNONYMS, TOP_WORDS, BOTTOM_WORDS, LEG_WORDS, SHOE_NOUNS, ACCESSORY_NOUNS, SKIN_WORDS, VIEWS, RINGS]
     texts = [text.replace("{c}", " ") for group in groups for options in group.values() for text in options]
-    texts += [*SUBJECTS, *STYLE_WORDS, GLUE, "eyes", *palette.HAIR, *palette.EYES]
+    texts += [*STYLE_WORDS, GLUE, "eyes", *palette.HAIR, *palette.EYES]
     texts += [*CLOTH_WORDS, *ACCESSORY_WORDS, *LEGWEAR_WORDS, *SHOE_WORDS]
     return tuple(sorted({word for text in texts for word in words_of(text)}))
 

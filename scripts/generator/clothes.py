@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from scripts.generator import palette
@@ -11,14 +13,16 @@ from scripts.generator.attributes import Attributes
 from scripts.generator.garments import Figure, Weave, cloth, leg_piece, upper_piece
 from scripts.generator.paint import Canvas, curve, smoothstep, taper
 
-SLEEVES = {"shirt": 0.97, "t-shirt": 0.36, "sweater": 1.0, "hoodie": 1.0, "jacket": 0.98, "sailor top": 0.42, "tank top": 0.0, "dress": 0.30}
-LOOSE = {"shirt": 0.009, "t-shirt": 0.010, "sweater": 0.014, "hoodie": 0.019, "jacket": 0.015, "sailor top": 0.011, "tank top": 0.006, "dress": 0.008}
-NECKS = {"shirt": (-0.010, 0.0), "t-shirt": (0.014, 0.0), "sweater": (-0.022, 0.0), "hoodie": (0.004, 0.03), "jacket": (-0.010, 0.10), "sailor top": (0.006, 0.075), "tank top": (0.030, 0.03), "dress": (-0.010, 0.0)}
-LONG = ("sweater", "hoodie", "jacket")
+SLEEVES = {"shirt": 0.97, "t-shirt": 0.36, "sweater": 1.0, "hoodie": 1.0, "jacket": 0.98, "sailor top": 0.42, "tank top": 0.0, "dress": 0.30, "vest": 0.97, "coat": 1.0, "crop top": 0.30}
+LOOSE = {"shirt": 0.009, "t-shirt": 0.010, "sweater": 0.014, "hoodie": 0.019, "jacket": 0.015, "sailor top": 0.011, "tank top": 0.006, "dress": 0.008, "vest": 0.010, "coat": 0.019, "crop top": 0.008}
+NECKS = {"shirt": (-0.010, 0.0), "t-shirt": (0.014, 0.0), "sweater": (-0.022, 0.0), "hoodie": (0.004, 0.03), "jacket": (-0.010, 0.10), "sailor top": (0.006, 0.075), "tank top": (0.030, 0.03), "dress": (-0.010, 0.0), "vest": (-0.010, 0.0), "coat": (-0.014, 0.0), "crop top": (0.018, 0.0)}
+LONG = ("sweater", "hoodie", "jacket", "coat")
 
 
 def hem_height(a: Attributes, figure: Figure) -> float:
-    """Where the top ends: tucked in at the waist, or over the hips."""
+    """Where the top ends: tucked in at the waist, over the hips, or short of the waist."""
+    if a.top == "crop top":
+        return figure.waist_z + 0.055
     if a.top in LONG:
         return figure.hips_z - 0.005
     return figure.waist_z - 0.03 if a.bottom in ("skirt", "long skirt", "none") else figure.waist_z - 0.06
@@ -33,8 +37,8 @@ def top_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Piece]
     arm = np.clip(figure.along_arm, 0, 1)
     on_arm = figure.arm_weight > 0.3
     loose = LOOSE[a.top] * np.ones(len(figure.z))
-    puff = {"shirt": 0.9, "sweater": 0.6, "hoodie": 0.6, "jacket": 0.35, "t-shirt": 1.1, "sailor top": 1.0, "dress": 1.2}.get(a.top, 0.0)
-    taper_in = np.where(arm > 0.86, np.clip((1.0 - arm) / 0.14, 0.15, 1.0), 1.0) if a.top in ("shirt", "sweater", "hoodie") else 1.0
+    puff = {"shirt": 0.9, "sweater": 0.6, "hoodie": 0.6, "jacket": 0.35, "t-shirt": 1.1, "sailor top": 1.0, "dress": 1.2, "vest": 0.7, "coat": 0.3, "crop top": 0.8}.get(a.top, 0.0)
+    taper_in = np.where(arm > 0.86, np.clip((1.0 - arm) / 0.14, 0.15, 1.0), 1.0) if a.top in ("shirt", "sweater", "hoodie", "vest") else 1.0
     loose = loose * np.where(on_arm, (1 + puff * smoothstep(arm, 0.05, 0.5 * end + 0.1)) * taper_in, 1.0)
     if a.top in LONG:
         loose = loose + 0.010 * smoothstep(figure.z, figure.waist_z + 0.12, hem)
@@ -44,6 +48,10 @@ def top_pieces(a: Attributes, figure: Figure, hidden: np.ndarray) -> list[Piece]
     surface, _ = cloth(figure, field, loose, rounds=10)
     hidden |= field > 0.012
     weave = Weave("top", "sleeve", hem, figure.neck[2] + 0.04)
+    if a.top == "vest":  # over the shirt
+        over, _ = cloth(figure, np.minimum.reduce([figure.armhole_field(), figure.neck_field(0.004, 0.13), figure.above(hem), trunk]), loose + 0.005, rounds=10)
+        shirt = upper_piece(figure, surface, "top", replace(weave, tile="sleeve"), end)
+        return [shirt, upper_piece(figure, over, "top", weave, end)]
     return [upper_piece(figure, surface, "top", weave, max(end, 0.3))]
 
 
@@ -95,6 +103,17 @@ def paint_top(a: Attributes, figure: Figure, atlas: Atlas, rng: np.random.Genera
         _sailor_collar(c, a, figure, white)
         cuff(0.07)
         s.blend(np.broadcast_to(smoothstep(sy, 0.075, 0.07), s.pixels.shape[:2]), palette.CLOTH["navy"] if a.top_color == "white" else white)
+    elif a.top == "vest":
+        c.stroke(np.array([[0.5, 0.0], [0.5, 0.7]]), 0.004, seam)
+        for h in (0.12, 0.26, 0.40, 0.54):
+            c.stroke(np.array([[0.515, h], [0.515, h + 0.004]]), 0.013, seam)
+        s.fill(white)
+    elif a.top == "coat":
+        _coat_front(c, rgb, dark, seam)
+        cuff(0.12)
+    elif a.top == "crop top":
+        cuff(0.06)
+        c.blend(np.broadcast_to(smoothstep(np.abs(y - 0.08), 0.012, 0.006), c.pixels.shape[:2]), seam)
     elif a.top == "dress":
         cuff(0.05)
         for h in (0.34, 0.5, 0.66):
@@ -113,6 +132,19 @@ def _open_front(c: Canvas, rgb: np.ndarray, seam: np.ndarray, white: np.ndarray)
         c.polygon(lapel, palette.shade(rgb))
         c.stroke(np.concatenate([lapel, lapel[:1]]), 0.004, seam)
     c.stroke(np.array([[0.5, 0.0], [0.5, 0.95]]), 0.003, palette.shade(under))
+
+
+def _coat_front(c: Canvas, rgb: np.ndarray, dark: np.ndarray, seam: np.ndarray) -> None:
+    """A coat buttoned in two rows, with lapels and a belt at the waist."""
+    c.stroke(np.array([[0.535, 0.0], [0.535, 0.62], [0.56, 1.0]]), 0.005, seam)
+    for side in (-1, 1):
+        lapel = np.array([[0.5, 0.62], [0.5 + side * 0.10, 0.80], [0.5 + side * 0.075, 0.86], [0.5 + side * 0.09, 0.98], [0.5, 0.98]])
+        c.polygon(lapel, dark)
+        c.stroke(lapel[:4], 0.005, seam)
+        for h in (0.10, 0.38, 0.52):
+            c.stroke(np.array([[0.5 + side * 0.045, h], [0.5 + side * 0.045, h + 0.005]]), 0.016, seam)
+    _, y = c.grid()
+    c.blend(np.broadcast_to(smoothstep(np.abs(y - 0.26), 0.036, 0.030), c.pixels.shape[:2]), palette.tone(rgb, 0.72) if min(rgb) < 0.9 else dark)
 
 
 def _sailor_collar(c: Canvas, a: Attributes, figure: Figure, white: np.ndarray) -> None:

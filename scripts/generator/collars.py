@@ -1,6 +1,8 @@
-"""What sits at the neck: a shirt's collar, a hood laid back, a sailor's neckerchief."""
+"""What sits at the neck: a shirt's collar, a hood laid back, a sailor's neckerchief, a scarf."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from scripts.generator.garments import Figure
 from scripts.generator.hair import Head
 from scripts.generator.paint import smoothstep
 
-COLLARED = ("shirt", "dress", "jacket")
+COLLARED = ("shirt", "dress", "jacket", "vest", "coat")
 
 
 def neck_ring(figure: Figure, z: float) -> tuple[float, float, float]:
@@ -45,8 +47,8 @@ def _strip(figure: Figure, rows: np.ndarray, tile: str, s: float, t: float) -> P
     return Piece(v, tri, place(tile, np.full((len(tri), 3), s), np.full((len(tri), 3), t)), chest_weights(figure, v), "top")
 
 
-def _shirt_collar(figure: Figure, stand: float = 0.030) -> list[Piece]:
-    """A stand round the neck folded down over itself, points in front."""
+def _shirt_collar(figure: Figure, tile: str, stand: float = 0.030) -> list[Piece]:
+    """A stand round the neck folded down over itself, points in front, of the colour of a ``tile``."""
     z0 = figure.neck[2] + 0.006
     wide, deep, y0 = neck_ring(figure, figure.neck[2] + 0.03)
     turn = np.linspace(0.10, 2 * np.pi - 0.10, 49)
@@ -61,7 +63,7 @@ def _shirt_collar(figure: Figure, stand: float = 0.030) -> list[Piece]:
     low = z0 + 0.010 - 0.014 * front - 0.030 * point
     fall = ring(0.017 + 0.017 * front + 0.006 * point, low)
     rows = np.stack([ring(0.001, z0 - 0.016), ring(0.004, z0 + stand), ring(0.008, z0 + stand + 0.002), fall, ring(0.010 + 0.017 * front, low + 0.004)])
-    return [_strip(figure, rows, "top", 0.25, 0.86)]
+    return [_strip(figure, rows, tile, 0.25, 0.86 if tile == "top" else 0.5)]
 
 
 def _hood(figure: Figure) -> list[Piece]:
@@ -83,10 +85,34 @@ def _hood(figure: Figure) -> list[Piece]:
     return [_strip(figure, rows[::-1], "top", 0.25, 0.86)]
 
 
+def _scarf(figure: Figure) -> list[Piece]:
+    """A fat ring round the neck, and an end that hangs down in front on the left."""
+    wide, deep, y0 = neck_ring(figure, figure.neck[2] + 0.03)
+    turn, spin = np.linspace(0, 2 * np.pi, 49), np.linspace(0, 2 * np.pi, 13)
+    front = 0.5 + 0.5 * np.cos(turn)
+    radius = 0.022 + 0.005 * front + 0.002 * np.sin(5 * turn)
+    base = np.stack([np.sin(turn) * (wide + 0.020), y0 - np.cos(turn) * (deep + 0.020 + 0.008 * front), figure.neck[2] + 0.028 - 0.022 * front], 1)
+    out = np.stack([np.sin(turn), -np.cos(turn), 0 * turn], 1)
+    rows = np.stack([base + out * (radius * np.cos(s))[:, None] + np.array([0, 0, 1.0]) * (1.15 * radius * np.sin(s))[:, None] for s in spin])
+    u = np.linspace(0, 1, 12)[:, None]
+    chest = figure.body.v_pos[(np.abs(figure.body.v_pos[:, 0] - 0.03) < 0.03) & (figure.arm_weight < 0.3)]
+    z = figure.neck[2] + 0.010 - 0.24 * u[:, 0]
+    lies = np.array([chest[np.abs(chest[:, 2] - h) < 0.02][:, 1].min() for h in z]) - 0.024
+    middle = np.stack([0.030 + 0.012 * u[:, 0], np.minimum.accumulate(lies), z], 1)
+    section = np.array([(-1, 0.0), (-0.9, -1.0), (0.9, -1.0), (1, 0.0), (0.9, 0.6), (-0.9, 0.6), (-1, 0.0)])
+    end = np.stack([middle + np.array([0.032 * x, 0.008 * y, 0.0]) for x, y in section])
+    tail = np.concatenate([end, end[:, -1:].mean(0, keepdims=True).repeat(len(section), 0)], 1)
+    return [replace(_strip(figure, grid, "accessory", 0.25, t), part="accessory") for grid, t in ((rows[::-1], 0.8), (tail[::-1], 0.7))]
+
+
 def collar_pieces(a: Attributes, figure: Figure, head: Head) -> list[Piece]:
-    """Whatever the top wears at the neck."""
+    """Whatever is worn at the neck."""
+    return _scarf(figure) + _collar(a, figure, head) if a.accessory == "scarf" else _collar(a, figure, head)
+
+
+def _collar(a: Attributes, figure: Figure, head: Head) -> list[Piece]:
     if a.top in COLLARED:
-        return _shirt_collar(figure)
+        return _shirt_collar(figure, "sleeve" if a.top == "vest" else "top")
     if a.top == "hoodie":
         return _hood(figure)
     if a.top == "sailor top":

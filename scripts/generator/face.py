@@ -13,6 +13,7 @@ from stages.artifacts.body import BodyModel
 HALF_WIDTH_M = 0.115  # the face's tile is a square of twice this, seen from the front
 EYE_HALF_M = (0.0224, 0.0248)
 FACE_PARTS = ("face", "eye_l", "eye_r", "iris_l", "iris_r", "brow_l", "brow_r", "mouth")
+MALE_EYE = 0.86  # height, of a woman's
 EYE_PARTS = ("eye_l", "eye_r", "iris_l", "iris_r")
 
 
@@ -52,7 +53,8 @@ def paint_face(a: Attributes, face: FaceMap, atlas: Atlas, rng: np.random.Genera
     c = face.canvas(atlas)
     skin = np.array(palette.SKIN[a.skin])
     c.fill(skin)
-    _blush(c, face, skin)
+    if a.figure == "female":
+        _blush(c, face, skin)
     mood = rng.random()
     for side in (1.0, -1.0):
         _eye(c, face, side, a, skin)
@@ -76,7 +78,8 @@ def _blush(c: Canvas, face: FaceMap, skin: np.ndarray) -> None:
 
 
 def _eye(c: Canvas, face: FaceMap, side: float, a: Attributes, skin: np.ndarray) -> None:
-    w, h = face.eye_half
+    w, h = face.eye_half * ((1.0, 1.0) if a.figure == "female" else (0.97, MALE_EYE))
+    lash = 1.0 if a.figure == "female" else 0.62
     middle = np.array([side * face.eye[0], face.eye[1]])
     c = c.window(middle - (1.5 * w, 1.3 * h), middle + (1.5 * w, 1.5 * h))
     at = lambda pts: np.asarray(pts) * (side * w, h) + (side * face.eye[0], face.eye[1])  # noqa: E731
@@ -88,10 +91,10 @@ def _eye(c: Canvas, face: FaceMap, side: float, a: Attributes, skin: np.ndarray)
     shadow = c.stroke_cover(at(upper - (0.0, 0.10)), 0.26 * h)
     c.blend(shadow * opening * np.float32(0.30), np.array([0.25, 0.18, 0.38]))
     dark = np.array([0.17, 0.10, 0.13]) * 0.75 + 0.25 * palette.tone(palette.HAIR[a.hair_color], 0.35)
-    c.stroke(at(upper), taper(40, 0.30 * h, 0.30, 0.45, 0.62), dark)
+    c.stroke(at(upper), taper(40, 0.30 * lash * h, 0.30, 0.45, 0.62), dark)
     wing = curve([(0.70, 0.58), (1.04, 0.22), (1.24, 0.20)], 14)
-    c.stroke(at(wing), taper(14, 0.22 * h, 0.9, 0.0, 0.2), dark)
-    for tip, root in (((1.20, 0.52), (0.86, 0.50)), ((0.98, 0.86), (0.62, 0.68))):
+    c.stroke(at(wing), taper(14, 0.22 * lash * h, 0.9, 0.0, 0.2), dark)
+    for tip, root in () if a.figure == "male" else (((1.20, 0.52), (0.86, 0.50)), ((0.98, 0.86), (0.62, 0.68))):
         c.stroke(at([root, ((root[0] + tip[0]) / 2, (root[1] + tip[1]) / 2 - 0.03), tip]), np.array([0.16, 0.10, 0.01]) * h, dark)
     c.stroke(at(lower[3:24]), taper(21, 0.075 * h, 0.8, 0.0, 0.3), dark, 0.8)
     fold = curve([(-0.62, 0.86), (-0.05, 1.14), (0.55, 1.04), (0.95, 0.72)], 24)
@@ -123,10 +126,11 @@ def _iris(c: Canvas, at: object, opening: np.ndarray, rgb: np.ndarray) -> None:
 
 def _brow(c: Canvas, face: FaceMap, side: float, a: Attributes, lift: float) -> None:
     w, h = face.eye_half
-    line = curve([(-0.86, 1.50), (-0.20, 1.70), (0.45, 1.66), (1.02, 1.36)], 24)
+    male = a.figure == "male"
+    line = curve([(-0.86, 1.30), (-0.20, 1.48), (0.45, 1.56), (1.02, 1.36)] if male else [(-0.86, 1.50), (-0.20, 1.70), (0.45, 1.66), (1.02, 1.36)], 24)
     at = line * (side * w, h) + (side * face.eye[0], face.eye[1] + lift)
     rgb = palette.tone(palette.HAIR[a.hair_color], 0.62, 1.15) if a.hair_color != "silver" else np.array([0.48, 0.48, 0.55])
-    c.stroke(at, taper(24, 0.15 * h, 0.75, 0.1, 0.3), rgb)
+    c.stroke(at, taper(24, (0.24 if male else 0.15) * h, 0.75, 0.1, 0.3), rgb)
 
 
 def _nose(c: Canvas, face: FaceMap, skin: np.ndarray) -> None:

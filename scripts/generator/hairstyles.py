@@ -1,4 +1,4 @@
-"""Ten ways to wear it: which locks each style is made of."""
+"""Thirteen ways to wear it: which locks each style is made of."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def tail(head: Head, root: np.ndarray, direction: np.ndarray, length: float, rng
     return out
 
 
-def blob(centre: np.ndarray, radii: np.ndarray, weights_of: Head, part: str = "hair", tile: str = "cap", turn: float = 0.0) -> Piece:
+def blob(centre: np.ndarray, radii: np.ndarray, weights_of: Head, part: str = "hair", tile: str = "cap", turn: float = 0.0, cells: tuple[int, int] = (24, 14)) -> Piece:
     """An ellipsoid with the strands of the ``tile`` wound round it: a bun."""
-    nt, npz = 24, 14
+    nt, npz = cells
     theta, phi = np.meshgrid(np.linspace(0, 2 * np.pi, nt + 1), np.linspace(0, np.pi, npz), indexing="ij")
     v = np.stack([np.sin(phi) * np.cos(theta), np.sin(phi) * np.sin(theta), np.cos(phi)], -1)
     v *= (1 + 0.05 * np.sin(3 * theta + 4 * phi))[..., None]
@@ -100,6 +100,51 @@ def braid(head: Head, start: np.ndarray, length: float, side: float, rng: np.ran
     return out
 
 
+def spikes(head: Head, rng: np.random.Generator) -> list[Lock]:
+    """Pointed tufts that stand off all over the head and lean back, longer towards the crown and the nape."""
+    out = []
+    for phi, count, length in ((0.25, 5, 0.085), (0.62, 9, 0.090), (1.0, 11, 0.080), (1.38, 11, 0.070), (1.75, 9, 0.062)):
+        for i in range(count):
+            theta = 2 * np.pi * (i + 0.5 * rng.random()) / count
+            if abs((theta + np.pi) % (2 * np.pi) - np.pi) < 0.55 + 0.35 * phi:
+                continue  # the fringe's place
+            out.append(_spike(head, theta, phi, length * rng.uniform(0.85, 1.15), rng))
+    for theta in (-0.5, -0.2, 0.15, 0.5):
+        out.append(_spike(head, theta, 0.42, 0.085 * rng.uniform(0.85, 1.1), rng))
+    return out
+
+
+def _spike(head: Head, theta: float, phi: float, length: float, rng: np.random.Generator) -> Lock:
+    root = head.surface(np.array(theta), np.array(phi), 0.004 * head.unit)
+    away = root - head.centre
+    away /= np.linalg.norm(away)
+    lean = away + np.array([rng.normal(0, 0.15), 0.25, 0.30 * np.cos(phi) - 0.35 * (phi > 1.5)])
+    lean /= np.linalg.norm(lean)
+    u = np.linspace(0, 1, 9)[:, None]
+    path = root + head.unit * length * (away * u * (1 - 0.6 * u) + lean * u**1.6 * 0.75)
+    taper = np.clip(1.0 - u[:, 0], 0, 1) ** 0.7 * (1 + 0.35 * u[:, 0])
+    return Lock(path, np.broadcast_to(np.cross(np.cross(lean, away), lean) + 1e-3 * away, path.shape), 0.027 * head.unit * taper, 0.016 * head.unit * taper)
+
+
+def curls(head: Head, rng: np.random.Generator, low: float) -> list[Piece]:
+    """Round curls all over the head, down to polar angle ``low`` behind, and a row of smaller ones over the brow."""
+    out = []
+    for phi, count in ((0.12, 3), (0.50, 8), (0.90, 12), (1.30, 14), (1.70, 14), (2.10, 12)):
+        if phi > low:
+            continue
+        for i in range(count):
+            theta = 2 * np.pi * (i + 0.5 * (round(phi * 10) % 2) + 0.25 * rng.random()) / count
+            front = abs((theta + np.pi) % (2 * np.pi) - np.pi)
+            if front < np.interp(phi, [0.9, 1.3, 1.7, 2.1], [0.0, 1.0, 1.35, 1.7]):
+                continue  # the face's place
+            r = head.unit * 0.030 * rng.uniform(0.88, 1.15)
+            out.append(blob(head.surface(np.array(theta), np.array(phi), 0.016 * head.unit), np.array([r, r, r * 0.95]), head, turn=rng.uniform(-1, 1), cells=(16, 9)))
+    for theta in (-0.78, -0.48, -0.18, 0.14, 0.45, 0.76):
+        r = head.unit * 0.021 * rng.uniform(0.9, 1.15)
+        out.append(blob(head.surface(np.array(theta), np.array(1.02 + 0.06 * rng.random()), 0.012 * head.unit), np.array([r, r, r]), head, turn=rng.uniform(-1, 1), cells=(16, 9)))
+    return out
+
+
 def hair_pieces(a: Attributes, head: Head, rng: np.random.Generator) -> list[Piece]:
     """Everything of the style."""
     n = head.unit
@@ -117,6 +162,10 @@ def hair_pieces(a: Attributes, head: Head, rng: np.random.Generator) -> list[Pie
         locks += side_locks(head, rng, shoulder - 0.10 * n) + back(head, rng, chin - 0.47 * n, 0.036, flare=0.030, ragged=0.06)
     elif style == "wavy hair":
         locks += side_locks(head, rng, shoulder - 0.08 * n, 0.022, wave=0.012) + back(head, rng, chin - 0.40 * n, 0.038, flare=0.045, wave=0.015, ragged=0.05)
+    elif style == "spiky hair":
+        locks += spikes(head, rng) + side_locks(head, rng, chin + 0.085 * n, 0.017) + back(head, rng, chin + 0.055 * n, 0.026, flare=0.010, ragged=0.03)
+    elif style == "curly hair":
+        pieces += curls(head, rng, 2.2)
     else:
         gathered = True
         locks += side_locks(head, rng, chin - 0.03 * n, 0.017)
@@ -141,6 +190,10 @@ def _gathered(style: str, head: Head, rng: np.random.Generator) -> tuple[list[Lo
         root = head.surface(np.array(np.pi), np.array(0.72), 0.018 * n)
         locks += tail(head, root, np.array([0.0, 1.0, 0.65]), 0.48 * n, rng, width=0.042 * n, count=7)
         pieces.append(blob(root + np.array([0, 0.006, 0.0]), np.array([0.022, 0.014, 0.022]) * n, head, "accessory", "trim"))
+    elif style == "side ponytail":
+        root = head.surface(np.array(1.95), np.array(0.98), 0.016 * n)
+        locks += tail(head, root, np.array([1.0, 0.30, 0.25]), 0.46 * n, rng, width=0.040 * n, count=7)
+        pieces.append(blob(root + np.array([0.007, 0.002, 0.0]), np.array([0.016, 0.022, 0.022]) * n, head, "accessory", "trim"))
     elif style == "bun":
         root = head.surface(np.array(np.pi), np.array(0.68), 0.043 * n)
         pieces.append(blob(root, np.array([0.052, 0.048, 0.048]) * n, head))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple
 
 import numpy as np
 
 from stages.artifacts.body import BodyModel, axis_angle_wxyz
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.framing import RADIUS_M, body_frame, head_frame
+from stages.conditions.body.shape import FIGURES, Shape, shaped
 
 WIDTH, HEIGHT = 288, 384
 RING_SIZES = {"body": 24, "head": 8}
@@ -16,11 +17,11 @@ ON_RING = 0.5  # share of training cameras that stand exactly on the ring
 X, Y, Z = np.eye(3)
 
 
-def vary_body(body: BodyModel, rng: np.random.Generator, amount: float = 1.0) -> BodyModel:
-    """The body a little taller or smaller, wider or slimmer; the feet stay on z = 0."""
-    scale = 1 + amount * np.array([rng.normal(0, 0.012), rng.normal(0, 0.012), rng.normal(0, 0.010)])
-    skeleton = replace(body.skeleton, heads=body.skeleton.heads * scale, tails=body.skeleton.tails * scale)
-    return replace(body, v_pos=body.v_pos * scale, skeleton=skeleton)
+def vary_body(body: BodyModel, rng: np.random.Generator, figure: str = "female") -> BodyModel:
+    """A woman's or a man's body, taller or smaller, wider or slimmer, with a larger or smaller head; the soles stay on z = 0."""
+    spread = Shape(0.02, 0.04, 0.04, 0.04, 0.12, 0.05, 0.04, 0.05, 0.03)
+    own = Shape(*(float(np.clip(rng.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for s in astuple(spread)))
+    return shaped(body, FIGURES[figure] * own)
 
 
 def _turn(*steps: tuple[np.ndarray, float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from scripts.generator.attributes import sample_attributes
 from scripts.generator.captions import caption
 from scripts.generator.draw import render
 from scripts.generator.sampling import sample_pose, vary_body
-from scripts.generator.split import HELD_OUT
+from scripts.generator.split import held_out
 from stages.artifacts.framing import body_ring, head_ring
 from stages.conditions.body import load_base_body
 
@@ -30,8 +30,8 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     base, cells = load_base_body(), []
     for i in range(options.count):
-        a = HELD_OUT[i] if options.held_out else sample_attributes(rng)
-        body = vary_body(base, rng)
+        a = held_out(wide=True)[i] if options.held_out else sample_attributes(rng)
+        body = vary_body(base, rng, a.figure)
         pose = sample_pose(rng)
         posed, character = body.posed(pose), build_character(a, body).posed(pose)
         far, near = body_ring(posed, 24, 288, 384), head_ring(posed, 8, 288, 384)

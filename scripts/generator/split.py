@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from scripts.generator.attributes import DEFAULT, Attributes, sample_any_attributes
+from scripts.generator.attributes import DEFAULT, EARLIER, Attributes, draw_attributes, sample_any_attributes
 
 HELD_OUT_SHARE = 0.1
 HELD_OUT_COUNT = 64
@@ -24,13 +24,14 @@ def is_held_out(attributes: Attributes) -> bool:
 
 
 @cache
-def held_out() -> tuple[Attributes, ...]:
-    """The 64 characters that models are judged on; the first is the default one. No colour combination comes twice."""
+def held_out(wide: bool = False) -> tuple[Attributes, ...]:
+    """The 64 characters that reconstructions are judged on, or if ``wide`` the 64 that are drawn from everything that models learn; no colour
+    combination comes twice. The first of the former is the default one."""
     rng = np.random.default_rng(_SEED)
-    chosen = [DEFAULT]
-    seen = {DEFAULT.color_combination}
+    chosen = [] if wide else [DEFAULT]
+    seen = {a.color_combination for a in chosen}
     while len(chosen) < HELD_OUT_COUNT:
-        attributes = sample_any_attributes(rng)
+        attributes = sample_any_attributes(rng) if wide else draw_attributes(rng, EARLIER)
         if is_held_out(attributes) and attributes.color_combination not in seen:
             seen.add(attributes.color_combination)
             chosen.append(attributes)

@@ -57,11 +57,19 @@ def _clothes(a: Attributes, figure: Figure, hidden: np.ndarray, atlas: Atlas, rn
     else:
         pleats = 24 if a.bottom == "skirt" else 0
         pieces.append(_skirt(a, figure, rng, pleats))
+    if a.top == "coat":
+        pieces.append(_coat_tail(a, figure, rng))
     paint_top(a, figure, atlas, rng)
     paint_bottom(a, atlas, rng, pleats)
     paint_legwear(a, atlas)
     paint_shoes(a, figure, atlas)
     return pieces
+
+
+def _coat_tail(a: Attributes, figure: Figure, rng: np.random.Generator) -> Piece:
+    """What hangs from a coat's hips to above the knee, over anything."""
+    hem = figure.knee_z + rng.uniform(0.12, 0.30) * (figure.crotch_z - figure.knee_z)
+    return skirt_piece(figure, rng, hem, 0.060, waves=5, depth=0.010, top_z=hem_height(a, figure) + 0.035, part="top", tile="top", gap_m=0.024)
 
 
 def _skirt(a: Attributes, figure: Figure, rng: np.random.Generator, pleats: int) -> Piece:

@@ -137,6 +137,14 @@ def restore(vae: torch.nn.Module, folder: Path, start: Path | None = None) -> di
     return json.loads((folder / "state.json").read_text())
 
 
+def trained(vae: torch.nn.Module, folder: Path) -> float:
+    """Load the autoencoder of ``folder``, a checkpoint's or one that was shipped; returns its scaling factor."""
+    if not (folder / "vae").is_dir():
+        return restore(vae, folder)["scaling_factor"]
+    restore(vae, folder / "vae", folder)
+    return json.loads((folder / "vae" / "config.json").read_text())["scaling_factor"]
+
+
 def quiet_latents(vae: torch.nn.Module) -> None:
     """Let the posterior begin narrow: noise as wide as the latents drowns hues for a long time."""
     with torch.no_grad():

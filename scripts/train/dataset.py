@@ -2,7 +2,7 @@
 
     python -m scripts.train.dataset --out runs/data --shards 40 --characters 40 --workers 2
 
-Shard 0 holds characters of held-out colour combinations only and is never trained on.
+Shard 0 holds characters of held-out colour combinations only, on bodies that do not vary, and is never trained on.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from scripts.generator.assemble import build_character
 from scripts.generator.attributes import sample_attributes
 from scripts.generator.draw import render_all
 from scripts.generator.sampling import sample_pose, vary_body
-from scripts.generator.split import HELD_OUT
+from scripts.generator.split import held_out
 from scripts.train import architecture
 from scripts.train.shards import VIEWS_PER_CHARACTER, View
 from stages.artifacts.body import BodyModel
 from stages.artifacts.cameras import Camera, orbit
 from stages.artifacts.framing import RADIUS_M, body_frame, head_frame
 from stages.conditions.body import load_base_body
+from stages.conditions.body.shape import FIGURES, shaped
 from stages.conditions.keypoints import moved_by
 from stages.conditions.pictures import draw_view
 from stages.conditions.settings import ConditionsSettings
@@ -63,14 +64,14 @@ def render_shard(folder: Path, index: int, characters: int, seed: int) -> int:
     target.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, index])
     body = load_base_body()
-    everyone = list(HELD_OUT) if index == 0 else [sample_attributes(rng) for _ in range(characters)]
+    everyone = list(held_out(wide=True)) if index == 0 else [sample_attributes(rng) for _ in range(characters)]
     shape = (len(everyone), VIEWS_PER_CHARACTER, architecture.PICTURE_HEIGHT, architecture.PICTURE_WIDTH)
     arrays = {name: np.empty((*shape, 3), np.uint8) for name in ("rgb", "openpose")}
     arrays |= {name: np.empty(shape, np.uint8) for name in ("parts", "labels", "depth", "lineart")}
     arrays["keypoints"] = np.empty((*shape[:2], 18, 3), np.float32)
     all_views = []
     for i, attributes in enumerate(everyone):
-        own = body if index == 0 else vary_body(body, rng)
+        own = shaped(body, FIGURES[attributes.figure]) if index == 0 else vary_body(body, rng, attributes.figure)
         pose = {} if index == 0 else sample_pose(rng)
         character, posed = build_character(attributes, own).posed(pose), own.posed(pose)
         normals, t_joint = vertex_normals(posed.v_pos, posed.t_pos_idx), moved_by(posed)

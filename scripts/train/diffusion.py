@@ -27,7 +27,7 @@ from transformers import CLIPTokenizer
 from pipeline.memory import keep_freed
 from scripts.generator.captions import vocabulary
 from scripts.train import architecture
-from scripts.train.autoencoder import restore as restore_autoencoder
+from scripts.train.autoencoder import trained
 from scripts.train.batches import Batch, Source
 from scripts.train.correspondence import Correspondence
 from scripts.train.lessons import Lesson, draw_lesson, timesteps_of
@@ -223,7 +223,7 @@ def train(plan: Plan, seed: int = 0) -> None:
     """Run until ``plan.minutes`` of training are done, this run and earlier ones together."""
     torch.manual_seed(seed)
     vae = architecture.autoencoder().to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    scale = restore_autoencoder(vae, plan.vae)["scaling_factor"]
+    scale = trained(vae, plan.vae)
     since = plan.text or plan.start
     tokenizer = tokenizer_in(plan.out / "tokenizer", vocabulary(), since and since / "tokenizer")
     nets = Networks(tokenizer).to(memory_format=torch.channels_last)
@@ -242,7 +242,7 @@ def train(plan: Plan, seed: int = 0) -> None:
     before, step = state["done_s"], 0
     while (share := (before + time.monotonic() - began) / (60 * plan.minutes)) < 1:
         size = plan.size_at(share)
-        if step % 500 == 0 or not source.ready[size]:
+        if step % 100 == 0 or not source.ready[size]:
             source.refresh(size)
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * rate_at(plan.peak, share, step)
@@ -277,7 +277,7 @@ def train(plan: Plan, seed: int = 0) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, required=True, help="what autoencoder.py or decoder.py wrote, or a folder that was shipped")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--start", type=Path, help="a folder that was shipped, to train further")

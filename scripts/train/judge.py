@@ -30,7 +30,7 @@ from scripts.train.shards import Shard, open_shards
 
 COLOURS = {"hair": tuple(palette.HAIR), "top": tuple(CLOTH_WORDS), "bottom": tuple(CLOTH_WORDS)}
 HAIR_LENGTHS = {  # those that can be told apart from the front
-    "short": ("short hair", "bob"), "medium": ("medium hair",), "long": ("long hair", "wavy hair", "twin tails", "braids"), "tied": ("ponytail", "bun", "twin buns"),
+    "short": ("short hair", "bob", "spiky hair", "curly hair"), "medium": ("medium hair",), "long": ("long hair", "wavy hair", "twin tails", "braids"), "tied": ("ponytail", "bun", "twin buns", "side ponytail"),
 }  # fmt: skip
 KINDS = {"hair_length": tuple(HAIR_LENGTHS), "top_kind": TOPS, "bottom_kind": BOTTOMS, "accessory": ACCESSORIES}
 TARGETS = COLOURS | KINDS
@@ -158,7 +158,20 @@ def accuracy(judge: Judge, shards: list[Shard], picks: list[tuple[int, int, int,
 def load(folder: Path) -> Judge:
     """Open trained weights."""
     judge = Judge().eval()
-    judge.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / "judge.safetensors").items()})
+    judge.load_state_dict(weights_in(folder))
+    return judge
+
+
+def weights_in(folder: Path) -> dict[str, Tensor]:
+    """The weights of a judge, float32."""
+    return {k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / "judge.safetensors").items()}
+
+
+def further(folder: Path) -> Judge:
+    """A judge to be trained further; words that came since stand behind those that it knows, and are drawn at random."""
+    judge = Judge()
+    own, known = judge.state_dict(), weights_in(folder)
+    judge.load_state_dict({k: torch.cat([v, own[k][len(v) :]]) if v.ndim else v for k, v in known.items()})
     return judge
 
 
@@ -168,7 +181,7 @@ def train(data: Path, out: Path, minutes: float, start: Path | None = None, bf16
     rng = np.random.default_rng(seed)
     shards = open_shards(data)
     picks = [(s, *pair) for s in range(1, len(shards)) for pair in pairs_of(shards[s])]
-    judge = (Judge() if start is None else load(start).train()).to(memory_format=torch.channels_last)
+    judge = (Judge() if start is None else further(start)).to(memory_format=torch.channels_last)
     before = 0 if start is None else json.loads((start / "judge.json").read_text())["pairs_seen"]
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-2)
     began, step = time.monotonic(), 0

@@ -17,7 +17,7 @@ from transformers import CLIPTokenizer
 
 from scripts.generator.captions import caption
 from scripts.train import architecture
-from scripts.train.autoencoder import restore as restore_autoencoder
+from scripts.train.autoencoder import trained
 from scripts.train.batches import tokenize
 from scripts.train.condition import part_colors
 from scripts.train.diffusion import Average, Networks, begin, restore
@@ -52,8 +52,7 @@ def load(net_folder: Path, vae_folder: Path) -> tuple[Networks, nn.Module, float
     restore(nets, average, net_folder)
     nets.load_state_dict(average.values, strict=False)
     vae = architecture.autoencoder().eval()
-    scale = restore_autoencoder(vae, vae_folder)["scaling_factor"]
-    return nets, vae, scale, tokenizer
+    return nets, vae, trained(vae, vae_folder), tokenizer
 
 
 def main() -> None:

@@ -50,10 +50,14 @@ def ship(net_folder: Path, vae_folder: Path, out: Path) -> None:
     architecture.scheduler().save_pretrained(out / "scheduler")
     (out / "words.json").write_text(json.dumps(sorted(vocabulary()), indent=0) + "\n")
     (out / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
-    (out / "training.json").write_text(
-        json.dumps({name: json.loads((folder / "state.json").read_text()) for name, folder in (("vae", vae_folder), ("diffusion", net_folder))})
-        + "\n"
-    )
+    curves = {"vae": curve_of(vae_folder, "vae"), "diffusion": curve_of(net_folder, "diffusion")}
+    (out / "training.json").write_text(json.dumps(curves) + "\n")
+
+
+def curve_of(folder: Path, name: str) -> dict:
+    """How the network ``name`` was trained, as a checkpoint or a folder that was shipped tells."""
+    state = folder / "state.json"
+    return json.loads(state.read_text()) if state.exists() else json.loads((folder / "training.json").read_text())[name]
 
 
 @torch.no_grad()

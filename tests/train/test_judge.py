@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from scripts.generator.attributes import DEFAULT, HAIR_STYLES
-from scripts.train.judge import HAIR_LENGTHS, POINTS, TARGETS, Judge, Pairs, labels_of, locate, loss_of, pairs_of, worn
+from scripts.train.judge import HAIR_LENGTHS, POINTS, TARGETS, Judge, Pairs, further, labels_of, locate, loss_of, pairs_of, worn
 from scripts.train.shards import View
 
 
@@ -79,6 +81,20 @@ def test_each_whole_figure_is_paired_with_each_portrait_of_the_same_character() 
 def test_every_style_of_hair_has_one_length() -> None:
     styles = [style for its in HAIR_LENGTHS.values() for style in its]
     assert sorted(styles) == sorted(HAIR_STYLES)
+
+
+def test_words_that_came_since_stand_behind_the_known_ones(tmp_path: Path) -> None:
+    before = Judge()
+    with torch.no_grad():
+        for k in ("top_kind", "accessory"):
+            head = before.heads[k]
+            head.weight, head.bias = (torch.nn.Parameter(x[:5]) for x in (head.weight, head.bias))
+    save_file({k: v.contiguous() for k, v in before.state_dict().items()}, tmp_path / "judge.safetensors")
+    now, x = further(tmp_path).eval(), torch.rand(2, 3, 192, 144)
+    (old, _), (new, _) = before.eval()(x), now(x)
+    for k, words in TARGETS.items():
+        assert new[k].shape[1] == len(words)
+        torch.testing.assert_close(new[k][:, : old[k].shape[1]], old[k])
 
 
 def test_labels_are_indices_into_the_targets() -> None:

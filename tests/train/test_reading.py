@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from scripts.generator.attributes import DEFAULT, sample_attributes
 from scripts.generator.captions import caption, caption_and_said, vocabulary, words_of
 from scripts.train import architecture
-from scripts.train.reading import TARGETS, Reader, captions, labels_of
-from scripts.train.vocabulary import build_tokenizer, tokenizer_in
+from scripts.train.reading import TARGETS, Reader, captions, grown, labels_of, train
+from scripts.train.vocabulary import build_tokenizer, extended, spelled, tokenizer_in
 from third_party.models import EMBEDDED
 
 
@@ -86,5 +87,39 @@ def test_a_tokenizer_that_was_learnt_with_is_kept(tmp_path: Path) -> None:
         tokenizer_in(tmp_path / "first", (*words, "trousers"))
 
 
+def test_new_words_are_added_behind_the_old_ones(tmp_path: Path) -> None:
+    """What was learnt keeps its number; a new word that shares its beginning with an old one is one token, too."""
+    old, new = ("skirt", "red", "short", "a"), ("skirt", "red", "short", "a", "skirting", "shorthand", "blue")
+    before = build_tokenizer(old, tmp_path / "before")
+    after = extended(tmp_path / "before", new, tmp_path / "after")
+    text = "a short red skirt, (shor)"
+    assert before(text).input_ids == after(text).input_ids and len(after) > len(before)
+    assert spelled(before, new) == ["blue", "shorthand", "skirting"] and not spelled(after, new)
+    numbers = [after(word, add_special_tokens=False).input_ids for word in new]
+    assert sorted({n for (n,) in numbers}) == sorted(n for (n,) in numbers)
+    assert tokenizer_in(tmp_path / "after", new)("shorthand").input_ids == after("shorthand").input_ids
+
+
+def test_only_new_words_are_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = tmp_path / "shipped"
+    words = tuple(w for w in vocabulary() if w not in ("boy", "1boy", "horns"))
+    tokenizer = build_tokenizer(words, shipped / "tokenizer")
+    torch.manual_seed(0)
+    architecture.text_encoder(tokenizer).save_pretrained(shipped / "text_encoder")
+    (shipped / "unet").mkdir()
+    pool = {f"add_embedding.{k}": v for k, v in architecture.text_pool().state_dict().items()}
+    save_file(pool, shipped / "unet" / "diffusion_pytorch_model.safetensors")
+    train(tmp_path / "out", 0.02, shipped)
+    was = {k: v for k, v in load_file(shipped / "text_encoder" / "model.safetensors").items()}
+    now = load_file(tmp_path / "out" / "text_encoder.safetensors")
+    for name, value in was.items():
+        key = next(k for k in now if k.endswith(name.removeprefix("text_model.")))
+        assert torch.equal(now[key][: len(value)], value), name
+    assert {f"add_embedding.{k}": v for k, v in load_file(tmp_path / "out" / "text_pool.safetensors").items()}.keys() == pool.keys()
+    monkeypatch.setattr("scripts.train.reading.RELATIVES", {})
+    with pytest.raises(ValueError, match="used like boy, horns"):
+        grown(shipped, tmp_path / "again")
+
+
 def test_the_shipped_tokenizer_knows_every_word(tmp_path: Path) -> None:
-    assert tokenizer_in(tmp_path / "further", vocabulary(), EMBEDDED / "tokenizer").model_max_length == architecture.TEXT_LENGTH
+    assert tokenizer_in(tmp_path / "further", vocabulary(), EMBEDDED / "wide" / "tokenizer").model_max_length == architecture.TEXT_LENGTH
