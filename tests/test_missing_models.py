@@ -102,7 +102,7 @@ def test_doctor_knows_profiles_and_files(asked: tuple[str, ...], capsys: pytest.
 
 def test_doctor_names_the_profiles_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--profile", "sd51"], DOORS) == 2
-    assert "expected one of embedded, sd15, got 'sd51'; did you mean 'sd15'?" in capsys.readouterr().err
+    assert "expected one of embedded, sd15, wide, got 'sd51'; did you mean 'sd15'?" in capsys.readouterr().err
 
 
 def test_a_checkpoint_in_one_file_is_answered_with_the_line_that_lays_it_out(tmp_path: Path) -> None:
