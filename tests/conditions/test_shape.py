@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.spatial import cKDTree
 
 import stages
 from stages.artifacts.body import BodyModel
@@ -49,8 +50,6 @@ def test_surface_stays_sound_and_mirrored(body: BodyModel, name: str) -> None:
     stretch = np.linalg.norm(np.diff(other.v_pos[edges], axis=1), axis=2) / np.linalg.norm(np.diff(body.v_pos[edges], axis=1), axis=2)
     assert 0.5 < np.percentile(stretch, 0.5) and np.percentile(stretch, 99.5) < 1.8
     flipped = other.v_pos * (-1, 1, 1)
-    from scipy.spatial import cKDTree
-
     assert cKDTree(other.v_pos).query(flipped)[0].max() < 1e-6 + cKDTree(body.v_pos).query(body.v_pos * (-1, 1, 1))[0].max() * 1.5
     left, right = (other.skeleton.heads[other.skeleton.index(side + "Hand")] for side in ("left", "right"))
     assert np.allclose(left, right * (-1, 1, 1))
